@@ -1,1 +1,20 @@
-fn main() {}
+//! The command line. Each subcommand is one file in `cmd`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cmd;
+mod config;
+mod console;
+mod log;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = cmd::Cli::parse();
+    console::draw_errors_as(cli.json());
+    match cli.run().await {
+        Ok(exit) => exit.into(),
+        Err(report) => console::fail(&report),
+    }
+}

@@ -1,0 +1,11 @@
+//! One module a table. Rows only: what may be done with them is in `ops`.
+//!
+//! Times are UTC text such as `2026-05-01T12:00:00.000Z`, values are JSON text.
+
+pub mod change;
+pub mod head;
+pub mod resolution;
+pub mod revision;
+pub mod seed;
+pub mod setting;
+pub mod source;

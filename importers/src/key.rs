@@ -1,6 +1,6 @@
 //! The name of a setting: dotted segments, quoted as in TOML where they must be.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::str::FromStr;
 
@@ -243,6 +243,13 @@ fn read_basic_string<'a>(
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Sound because a key compares and hashes as its text.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,0 +1,31 @@
+//! The schema, as the list of steps that built it.
+//!
+//! A step that has been released never changes, so no step names an entity: the entity moves
+//! on and the step must not. SQLite and PostgreSQL run the same steps.
+
+use sea_orm_migration::prelude::{Alias, DynIden, IntoIden};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+mod column;
+mod m20261121_000001_create_settings;
+mod m20261121_000002_create_history;
+mod m20261121_000003_watch_raw_sql;
+mod m20261121_000004_create_audit_views;
+
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    /// Not the default name: the application may keep tables of its own beside ours.
+    fn migration_table_name() -> DynIden {
+        Alias::new("setpoint_migration").into_iden()
+    }
+
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_create_settings::Migration),
+            Box::new(m20261121_000002_create_history::Migration),
+            Box::new(m20261121_000003_watch_raw_sql::Migration),
+            Box::new(m20261121_000004_create_audit_views::Migration),
+        ]
+    }
+}

@@ -1,0 +1,420 @@
+//! The only thing that changes a setting: applying a plan, whole or not at all.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
+    EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+};
+use setpoint_entity::{change, head, revision, seed, setting, source};
+use setpoint_importers::{Key, TypedValue};
+
+use crate::audit::{self, ChainedChange};
+use crate::database::Database;
+use crate::plan::{Change, Class, Plan, SourceStatus};
+use crate::setting::layer as setting_layer;
+use crate::source::ReadSource;
+use crate::{Error, Result, rows, time};
+
+/// The door through which a revision came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    Cli,
+    Api,
+    Panel,
+    Job,
+}
+
+/// What came of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is this revision now.
+    Revision(i64),
+    /// It had been applied before, as this revision.
+    Before(i64),
+    /// It had nothing to do, so there is no revision.
+    Nothing,
+}
+
+/// How many rows one statement writes: all full ones are the same statement, prepared once.
+const CHUNK_ROWS: usize = 1000;
+
+/// Applies `plan` in one transaction that makes one revision.
+///
+/// `sources` are the files an import was computed from, as they were read.
+///
+/// # Errors
+///
+/// [`Error::Stale`] if a key that it touches has moved; [`Error::Locked`],
+/// [`Error::DiskFull`], [`Error::Database`]. Nothing has changed then.
+pub async fn apply(
+    db: &Database,
+    plan: &Plan,
+    sources: &[ReadSource],
+    channel: Channel,
+    now: DateTime<Utc>,
+) -> Result<Applied> {
+    let transaction = db.begin().await?;
+    let applied = apply_within(&transaction, plan, sources, channel, now).await;
+    let applied = applied.map_err(|error| error.at(db.place()))?;
+    let committed = transaction.commit().await;
+    committed.map_err(|error| Error::from(error).at(db.place()))?;
+    Ok(applied)
+}
+
+async fn apply_within(
+    db: &DatabaseTransaction,
+    plan: &Plan,
+    sources: &[ReadSource],
+    channel: Channel,
+    now: DateTime<Utc>,
+) -> Result<Applied> {
+    let head = lock_head(db).await?;
+    let earlier = revision::Entity::find().filter(revision::Column::PlanHash.eq(&plan.hash));
+    if let Some(earlier) = earlier.one(db).await? {
+        return Ok(Applied::Before(earlier.id));
+    }
+    if plan.is_empty() {
+        let revision = head.revision;
+        remember_sources(db, plan, sources, revision, now).await?;
+        return Ok(Applied::Nothing);
+    }
+    refuse_stale(db, plan, &head).await?;
+    let previous_hash = audit::seal(db, &head).await?;
+
+    let row = revision::Model {
+        id: head.revision + 1,
+        at: time::stamp(now),
+        actor: plan.author.actor.clone(),
+        channel: channel.as_str().to_owned(),
+        kind: plan.kind.as_str().to_owned(),
+        reason: plan.author.reason.clone(),
+        plan_hash: Some(plan.hash.clone()),
+        previous_hash: Some(previous_hash.clone()),
+        hash: None,
+    };
+    let changes: Vec<change::Model> = plan.writes().map(|it| change_row(it, row.id)).collect();
+    let chained = changes.iter().map(ChainedChange::from).collect();
+    let hash = audit::link(&previous_hash, &row, chained);
+
+    silence_triggers(db, row.id).await?;
+    let sealed = revision::Model { hash: Some(hash.clone()), ..row };
+    let (id, at) = (sealed.id, sealed.at.clone());
+    sealed.into_active_model().insert(db).await?;
+    for chunk in changes.chunks(CHUNK_ROWS) {
+        let rows = chunk.iter().cloned().map(IntoActiveModel::into_active_model);
+        change::Entity::insert_many(rows).exec_without_returning(db).await?;
+    }
+    drop(changes);
+    delete_settings(db, plan).await?;
+    write_settings(db, plan, id, &at).await?;
+    remember_seeds(db, plan, sources).await?;
+    remember_sources(db, plan, sources, id, now).await?;
+    let next = head::ActiveModel {
+        id: Set(head.id),
+        revision: Set(id),
+        hash: Set(hash),
+        applying: Set(None),
+        ..Default::default()
+    };
+    next.update(db).await?;
+    Ok(Applied::Revision(id))
+}
+
+/// The newest revision, and the history it belongs to.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub async fn head(db: &impl ConnectionTrait) -> Result<head::Model> {
+    let head = head::Entity::find().one(db).await?;
+    head.ok_or_else(|| sea_orm::DbErr::RecordNotFound("the table `head` is empty".into()).into())
+}
+
+/// As [`head`]; on PostgreSQL every other writer waits from here on, on SQLite it does already.
+async fn lock_head(db: &DatabaseTransaction) -> Result<head::Model> {
+    let head = head::Entity::find().lock_exclusive().one(db).await?;
+    head.ok_or_else(|| sea_orm::DbErr::RecordNotFound("the table `head` is empty".into()).into())
+}
+
+async fn silence_triggers(db: &DatabaseTransaction, revision: i64) -> Result<()> {
+    let applying = head::Entity::update_many().col_expr(head::Column::Applying, Expr::value(revision));
+    applying.exec(db).await?;
+    Ok(())
+}
+
+/// Refuses a plan whose keys have moved since it was computed.
+///
+/// # Errors
+///
+/// [`Error::Stale`], [`Error::Database`].
+pub async fn refuse_stale(db: &impl ConnectionTrait, plan: &Plan, head: &head::Model) -> Result<()> {
+    let stale = |reason: String| Err(Error::Stale { reason });
+    if plan.base.epoch.as_ref().is_some_and(|it| *it != head.epoch) {
+        return stale("it was computed in another history of this database".to_owned());
+    }
+    if plan.base.revision == head.revision {
+        return Ok(());
+    }
+    if plan.base.revision > head.revision {
+        return stale(format!("it was computed at revision {}", plan.base.revision));
+    }
+
+    let mut moved = Vec::new();
+    let layers: HashSet<_> = plan.changes.iter().map(|it| (&it.namespace, &it.layer)).collect();
+    for (namespace, layer) in layers {
+        let live = setting_layer(db, namespace, layer).await?;
+        let changes = || plan.changes.iter().filter(|it| (&it.namespace, &it.layer) == (namespace, layer));
+        let added: HashSet<&str> =
+            changes().filter(|it| it.class == Class::Add).map(|it| it.key.as_str()).collect();
+        let deleted: HashSet<&str> =
+            changes().filter(|it| it.class == Class::Delete).map(|it| it.key.as_str()).collect();
+        for change in changes().filter(|it| !matches!(it.class, Class::Keep | Class::Conflict)) {
+            let below = |it: &&str| live.contains_key(*it) && !deleted.contains(it);
+            let clash = change.class == Class::Add && change.key.ancestors().any(|it| below(&it));
+            if clash || live.get(&change.key) != change.before.as_ref() {
+                moved.push(change.key.to_string());
+            }
+        }
+        for key in live.keys().filter(|it| !deleted.contains(it.as_str())) {
+            moved.extend(key.ancestors().filter(|it| added.contains(it)).map(str::to_owned));
+        }
+    }
+    for planned in &plan.sources {
+        let found = source::Entity::find_by_id((planned.namespace.clone(), planned.path.clone()));
+        if found.one(db).await?.is_some_and(|it| it.revision > plan.base.revision) {
+            return stale(format!("{} has been imported since", planned.path));
+        }
+    }
+    if moved.is_empty() {
+        return Ok(());
+    }
+    moved.sort();
+    moved.dedup();
+    let others = moved.len().saturating_sub(5);
+    moved.truncate(5);
+    let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+    stale(format!("{}{more} changed since revision {}", moved.join(", "), plan.base.revision))
+}
+
+fn change_row(change: &Change, revision: i64) -> change::Model {
+    let action = match change.class {
+        Class::Add => "add",
+        Class::Delete => "delete",
+        _ => "update",
+    };
+    let text = |side: &Option<TypedValue>| side.as_ref().map(TypedValue::text);
+    let format = |side: &Option<TypedValue>| {
+        side.as_ref().and_then(|it| it.format).map(|it| it.as_str().to_owned())
+    };
+    change::Model {
+        namespace: change.namespace.clone(),
+        layer: change.layer.clone(),
+        key: change.key.to_string(),
+        revision,
+        action: action.to_owned(),
+        before: text(&change.before),
+        before_format: format(&change.before),
+        after: text(&change.after),
+        after_format: format(&change.after),
+    }
+}
+
+async fn delete_settings(db: &DatabaseTransaction, plan: &Plan) -> Result<()> {
+    let deleted: Vec<&Change> = plan.writes().filter(|it| it.class == Class::Delete).collect();
+    for one_layer in deleted.chunk_by(|a, b| (&a.namespace, &a.layer) == (&b.namespace, &b.layer)) {
+        for chunk in one_layer.chunks(CHUNK_ROWS) {
+            setting::Entity::delete_many()
+                .filter(setting::Column::Namespace.eq(&chunk[0].namespace))
+                .filter(setting::Column::Layer.eq(&chunk[0].layer))
+                .filter(setting::Column::Key.is_in(chunk.iter().map(|it| it.key.as_str())))
+                .exec(db)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn write_settings(db: &DatabaseTransaction, plan: &Plan, revision: i64, at: &str) -> Result<()> {
+    let overwrite = OnConflict::columns([
+        setting::Column::Namespace,
+        setting::Column::Layer,
+        setting::Column::Key,
+    ])
+    .update_columns([
+        setting::Column::Value,
+        setting::Column::ValueType,
+        setting::Column::Format,
+        setting::Column::Revision,
+        setting::Column::UpdatedAt,
+        setting::Column::UpdatedBy,
+    ])
+    .to_owned();
+    let written: Vec<_> =
+        plan.writes().filter_map(|it| it.after.as_ref().map(|after| (it, after))).collect();
+    for chunk in written.chunks(CHUNK_ROWS) {
+        let rows = chunk.iter().map(|(change, after)| setting::ActiveModel {
+            namespace: Set(change.namespace.clone()),
+            layer: Set(change.layer.clone()),
+            key: Set(change.key.to_string()),
+            value: Set(after.text()),
+            value_type: Set(after.value_type().to_string()),
+            format: Set(after.format.map(|it| it.as_str().to_owned())),
+            revision: Set(revision),
+            created_at: Set(at.to_owned()),
+            updated_at: Set(at.to_owned()),
+            updated_by: Set(plan.author.actor.clone()),
+        });
+        setting::Entity::insert_many(rows)
+            .on_conflict(overwrite.clone())
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Makes the seeds what the files say, except where a conflict is still open.
+async fn remember_seeds(db: &DatabaseTransaction, plan: &Plan, sources: &[ReadSource]) -> Result<()> {
+    let open: HashSet<(&str, &str, &str)> = plan
+        .changes
+        .iter()
+        .filter(|it| it.class == Class::Conflict)
+        .map(|it| (it.namespace.as_str(), it.layer.as_str(), it.key.as_str()))
+        .collect();
+    for source in sources {
+        let Some(meaning) = &source.meaning else { continue };
+        let declared = &source.declared;
+        let (namespace, layer) = (declared.namespace.as_str(), declared.layer.as_str());
+        let is_open = |key: &Key| {
+            !open.is_empty()
+                && (open.contains(&(namespace, layer, key.as_str()))
+                    || key.ancestors().any(|it| open.contains(&(namespace, layer, it))))
+        };
+
+        let known = seed::Entity::find()
+            .filter(seed::Column::Namespace.eq(namespace))
+            .filter(seed::Column::Source.eq(&declared.path));
+        let mut known: HashMap<(String, String), seed::Model> = known
+            .all(db)
+            .await?
+            .into_iter()
+            .map(|it| ((it.layer.clone(), it.key.clone()), it))
+            .collect();
+        let mut news = Vec::new();
+        for entry in meaning.entries.iter() {
+            let before = match known.is_empty() {
+                true => None,
+                false => known.remove(&(layer.to_owned(), entry.key.to_string())),
+            };
+            if is_open(&entry.key) {
+                continue;
+            }
+            let row = seed::Model {
+                namespace: namespace.to_owned(),
+                layer: layer.to_owned(),
+                key: entry.key.to_string(),
+                value: entry.value.text(),
+                value_type: entry.value.value_type().to_string(),
+                format: entry.value.format.map(|it| it.as_str().to_owned()),
+                source: declared.path.clone(),
+                line: entry.place.line.into(),
+                column: entry.place.column.into(),
+            };
+            if before.as_ref() != Some(&row) {
+                news.push(row);
+            }
+        }
+        for (layer, key) in known.into_keys() {
+            let parsed = rows::key(key.clone())?;
+            if !is_open(&parsed) {
+                seed::Entity::delete_by_id((namespace.to_owned(), layer, key)).exec(db).await?;
+            }
+        }
+        write_seeds(db, news).await?;
+    }
+    Ok(())
+}
+
+async fn write_seeds(db: &DatabaseTransaction, news: Vec<seed::Model>) -> Result<()> {
+    let overwrite =
+        OnConflict::columns([seed::Column::Namespace, seed::Column::Layer, seed::Column::Key])
+            .update_columns([
+                seed::Column::Value,
+                seed::Column::ValueType,
+                seed::Column::Format,
+                seed::Column::Source,
+                seed::Column::Line,
+                seed::Column::Column,
+            ])
+            .to_owned();
+    for chunk in news.chunks(CHUNK_ROWS) {
+        let rows = chunk.iter().cloned().map(IntoActiveModel::into_active_model);
+        seed::Entity::insert_many(rows)
+            .on_conflict(overwrite.clone())
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Keeps each file that was read as it was, and forgets those whose every key has moved away.
+async fn remember_sources(
+    db: &DatabaseTransaction,
+    plan: &Plan,
+    sources: &[ReadSource],
+    revision: i64,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    for source in sources {
+        let Some(meaning) = &source.meaning else { continue };
+        let declared = &source.declared;
+        let id = (declared.namespace.clone(), declared.path.clone());
+        let last = source::Entity::find_by_id(id).one(db).await?;
+        let version = match (&last, source.status) {
+            (None, _) => 1,
+            (Some(last), SourceStatus::SameMeaning) => last.version,
+            (Some(last), _) if last.tree_hash == meaning.tree_hash => last.version,
+            (Some(last), _) => last.version + 1,
+        };
+        let same = |it: &&Change| {
+            it.class == Class::Conflict
+                && it.namespace == declared.namespace
+                && it.layer == declared.layer
+                && it.origin.as_ref().is_none_or(|origin| origin.file == declared.path)
+        };
+        let row = source::Model {
+            namespace: declared.namespace.clone(),
+            path: declared.path.clone(),
+            layer: declared.layer.clone(),
+            format: meaning.format.clone(),
+            raw_hash: source.raw_hash.clone(),
+            tree_hash: meaning.tree_hash.clone(),
+            declaration_hash: source.declaration_hash.clone(),
+            version,
+            open_conflicts: plan.changes.iter().filter(same).count() as i64,
+            imported_at: time::stamp(now),
+            imported_by: plan.author.actor.clone(),
+            revision,
+            original: source.bytes.clone(),
+        };
+        let row = row.into_active_model().reset_all();
+        match last {
+            Some(_) => source::Entity::update(row).exec(db).await.map(drop)?,
+            None => source::Entity::insert(row).exec_without_returning(db).await.map(drop)?,
+        }
+    }
+    Ok(())
+}
+
+impl Channel {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cli => "cli",
+            Self::Api => "api",
+            Self::Panel => "panel",
+            Self::Job => "job",
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The chain that makes the history tamper-evident.
+//!
+//! Each revision's hash covers the one before it, so a row that is changed or taken out later
+//! shows. A tail that is cut off does not: for that the newest hash has to be kept elsewhere.
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
+};
+use serde::Serialize;
+use setpoint_entity::{change, head, revision};
+
+use crate::apply::head;
+use crate::{Result, hash};
+
+/// What `audit verify` found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    pub revisions: i64,
+    /// Edits made in SQL that the next writer will seal.
+    pub unsealed: i64,
+    /// The hash of the newest sealed revision: the thing to keep elsewhere.
+    pub head_hash: String,
+    pub first_bad: Option<Bad>,
+}
+
+/// The first revision that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bad {
+    pub revision: i64,
+    pub reason: String,
+}
+
+/// A change as it is hashed: fields in order of their names.
+#[derive(Serialize)]
+pub(crate) struct ChainedChange<'a> {
+    action: &'a str,
+    after: Option<&'a str>,
+    after_format: Option<&'a str>,
+    before: Option<&'a str>,
+    before_format: Option<&'a str>,
+    key: &'a str,
+    layer: &'a str,
+    namespace: &'a str,
+}
+
+impl<'a> From<&'a change::Model> for ChainedChange<'a> {
+    fn from(row: &'a change::Model) -> Self {
+        Self {
+            action: &row.action,
+            after: row.after.as_deref(),
+            after_format: row.after_format.as_deref(),
+            before: row.before.as_deref(),
+            before_format: row.before_format.as_deref(),
+            key: &row.key,
+            layer: &row.layer,
+            namespace: &row.namespace,
+        }
+    }
+}
+
+/// The hash of `revision` and its `changes`, which are in order of namespace, layer and key.
+pub(crate) fn link(
+    previous_hash: &str,
+    revision: &revision::Model,
+    changes: Vec<ChainedChange<'_>>,
+) -> String {
+    #[derive(Serialize)]
+    struct Link<'a> {
+        actor: &'a str,
+        at: &'a str,
+        changes: Vec<ChainedChange<'a>>,
+        channel: &'a str,
+        id: i64,
+        kind: &'a str,
+        plan_hash: Option<&'a str>,
+        reason: Option<&'a str>,
+    }
+    let document = Link {
+        actor: &revision.actor,
+        at: &revision.at,
+        changes,
+        channel: &revision.channel,
+        id: revision.id,
+        kind: &revision.kind,
+        plan_hash: revision.plan_hash.as_deref(),
+        reason: revision.reason.as_deref(),
+    };
+    hash::of_json(previous_hash, &document)
+}
+
+/// Seals the edits made in SQL since the last revision. Returns the hash to chain to.
+pub(crate) async fn seal(db: &DatabaseTransaction, head: &head::Model) -> Result<String> {
+    let mut hash = head.hash.clone();
+    for mut revision in unsealed(db).await? {
+        revision.previous_hash = Some(hash.clone());
+        hash = computed(db, &hash, &revision).await?;
+        let sealed = revision::ActiveModel {
+            id: Set(revision.id),
+            previous_hash: Set(revision.previous_hash),
+            hash: Set(Some(hash.clone())),
+            ..Default::default()
+        };
+        revision::Entity::update(sealed).exec(db).await?;
+    }
+    Ok(hash)
+}
+
+/// The revisions after the newest sealed one.
+async fn unsealed(db: &impl ConnectionTrait) -> Result<Vec<revision::Model>> {
+    let sealed = revision::Entity::find()
+        .filter(revision::Column::Hash.is_not_null())
+        .order_by_desc(revision::Column::Id)
+        .limit(1)
+        .one(db)
+        .await?;
+    let after = revision::Entity::find()
+        .filter(revision::Column::Id.gt(sealed.map_or(0, |it| it.id)))
+        .order_by_asc(revision::Column::Id);
+    Ok(after.all(db).await?)
+}
+
+async fn computed(
+    db: &impl ConnectionTrait,
+    previous_hash: &str,
+    revision: &revision::Model,
+) -> Result<String> {
+    let changes = change::Entity::find()
+        .filter(change::Column::Revision.eq(revision.id))
+        .order_by_asc(change::Column::Namespace)
+        .order_by_asc(change::Column::Layer)
+        .order_by_asc(change::Column::Key);
+    let changes = changes.all(db).await?;
+    Ok(link(previous_hash, revision, changes.iter().map(ChainedChange::from).collect()))
+}
+
+/// Computes the chain again and names the first revision that does not fit.
+///
+/// # Errors
+///
+/// [`crate::Error::Database`].
+pub async fn verify(db: &impl ConnectionTrait) -> Result<Verdict> {
+    let head = head(db).await?;
+    let mut previous_hash = hash::NO_HASH.to_owned();
+    let mut unsealed = 0;
+    let mut next = 1;
+    let mut first_bad = None;
+    'chain: while next <= head.revision {
+        let page = revision::Entity::find()
+            .filter(revision::Column::Id.gte(next))
+            .order_by_asc(revision::Column::Id)
+            .limit(1000);
+        let page = page.all(db).await?;
+        if page.is_empty() {
+            first_bad = bad(next, "it is missing");
+            break;
+        }
+        for revision in page {
+            if revision.id != next {
+                first_bad = bad(next, "it is missing");
+                break 'chain;
+            }
+            next += 1;
+            let Some(hash) = revision.hash.clone() else {
+                unsealed += 1;
+                continue;
+            };
+            if unsealed > 0 {
+                first_bad = bad(revision.id - unsealed, "its hash was taken away");
+                break 'chain;
+            }
+            if revision.previous_hash.as_ref() != Some(&previous_hash) {
+                first_bad = bad(revision.id, "it does not follow the revision before it");
+                break 'chain;
+            }
+            if computed(db, &previous_hash, &revision).await? != hash {
+                first_bad = bad(revision.id, "it or its changes were edited");
+                break 'chain;
+            }
+            previous_hash = hash;
+        }
+    }
+    if first_bad.is_none() {
+        first_bad = beyond(db, &head, &previous_hash).await?;
+    }
+    Ok(Verdict { revisions: head.revision, unsealed, head_hash: head.hash, first_bad })
+}
+
+async fn beyond(
+    db: &impl ConnectionTrait,
+    head: &head::Model,
+    last_hash: &str,
+) -> Result<Option<Bad>> {
+    let after = revision::Entity::find().filter(revision::Column::Id.gt(head.revision));
+    if let Some(row) = after.order_by_asc(revision::Column::Id).one(db).await? {
+        return Ok(bad(row.id, "it lies beyond the head"));
+    }
+    Ok((head.hash != last_hash)
+        .then(|| bad(head.revision, "the head names another hash"))
+        .flatten())
+}
+
+fn bad(revision: i64, reason: &str) -> Option<Bad> {
+    Some(Bad { revision, reason: reason.to_owned() })
+}

@@ -1,0 +1,408 @@
+//! Opening, making and upgrading the database.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sea_orm::sea_query::{Alias, Expr, Query};
+use sea_orm::{
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    DbBackend, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+use setpoint_migration::Migrator;
+
+use crate::{Error, Result};
+
+/// Where the settings live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    Sqlite(PathBuf),
+    /// A connection URL.
+    Postgres(String),
+    /// An empty SQLite database that nothing remembers: what a dry run plans against before
+    /// there is a database.
+    Memory,
+}
+
+/// How to open it.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long to wait for another writer.
+    pub busy_timeout: Duration,
+    /// How long to wait for a server.
+    pub connect_timeout: Duration,
+}
+
+/// What the caller is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+    /// Write, and make the database first if there is none.
+    Create,
+}
+
+/// An open database whose tables are those of this version.
+pub struct Database {
+    pub connection: DatabaseConnection,
+    place: String,
+    /// What the file was when it was opened without taking a lock.
+    unlocked: Option<(PathBuf, Fingerprint)>,
+}
+
+/// Which steps of the schema a database has.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Schema {
+    pub applied: Vec<String>,
+    pub pending: Vec<String>,
+    /// Steps that this version does not know.
+    pub unknown: Vec<String>,
+}
+
+impl Location {
+    /// A `postgres://` URL, a `sqlite:` URL or the path of an SQLite file.
+    pub fn parse(text: &str) -> Self {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Self::Postgres(text.to_owned());
+        }
+        let path = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:"));
+        Self::Sqlite(PathBuf::from(path.unwrap_or(text)))
+    }
+
+    /// Its name for people: a URL comes without user and password.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Sqlite(path) => path.display().to_string(),
+            Self::Memory => "a new database".to_owned(),
+            Self::Postgres(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+                let rest = rest.split('?').next().unwrap_or_default();
+                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+                format!("{scheme}://{host}")
+            }
+        }
+    }
+
+    /// Whether there is something to open: a file, or a server that may or may not answer.
+    pub fn exists(&self) -> bool {
+        match self {
+            Self::Sqlite(path) => path.exists(),
+            Self::Postgres(_) => true,
+            Self::Memory => false,
+        }
+    }
+}
+
+/// Opens the database at `location`.
+///
+/// # Errors
+///
+/// [`Error::NoDatabase`] and [`Error::EmptyDatabase`] unless `access` is [`Access::Create`];
+/// [`Error::OlderDatabase`] and [`Error::NewerDatabase`] if its tables are of another version;
+/// [`Error::Unreachable`], [`Error::NotADatabase`], [`Error::NetworkFileSystem`].
+pub async fn open(location: &Location, access: Access, settings: Settings) -> Result<Database> {
+    let database = connect(location, access, settings).await?;
+    let schema = schema(&database).await?;
+    let place = database.place.clone();
+    if let Some(step) = schema.unknown.into_iter().next() {
+        return Err(Error::NewerDatabase { place, step });
+    }
+    if schema.pending.is_empty() {
+        return Ok(database);
+    }
+    if !schema.applied.is_empty() {
+        return Err(Error::OlderDatabase { place, pending: schema.pending.len() });
+    }
+    if access != Access::Create {
+        return Err(Error::EmptyDatabase { place });
+    }
+    up(&database).await?;
+    Ok(database)
+}
+
+/// Connects without looking at the tables: for [`schema`], [`up`] and [`down`].
+///
+/// # Errors
+///
+/// As [`open`], except those about the tables.
+pub async fn connect(location: &Location, access: Access, settings: Settings) -> Result<Database> {
+    let place = location.name();
+    let connected = match location {
+        Location::Sqlite(path) => connect_sqlite(path, access, settings).await,
+        Location::Postgres(url) => connect_postgres(url, settings).await,
+        Location::Memory => connect_memory().await,
+    };
+    let (connection, unlocked) = connected.map_err(|error| error.at(&place))?;
+    Ok(Database { connection, place, unlocked })
+}
+
+async fn connect_sqlite(
+    path: &Path,
+    access: Access,
+    settings: Settings,
+) -> Result<(DatabaseConnection, Option<(PathBuf, Fingerprint)>)> {
+    let place = path.display().to_string();
+    if let Some(kind) = network_file_system(path) {
+        return Err(Error::NetworkFileSystem { place, kind });
+    }
+    match (path.exists(), access) {
+        (false, Access::Create) => create_private(path)?,
+        (false, _) => return Err(Error::NoDatabase { place }),
+        (true, _) => {}
+    }
+    let unlocked = match access {
+        Access::Read => Fingerprint::of_quiet(path).map(|it| (path.to_owned(), it)),
+        _ => None,
+    };
+    let immutable = unlocked.is_some();
+
+    let mut options = ConnectOptions::new("sqlite:");
+    options.sqlx_logging(false).max_connections(1).min_connections(1);
+    options.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
+    options.map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None));
+    let path = path.to_owned();
+    options.map_sqlx_sqlite_opts(move |_| {
+        use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+        use sea_orm::sqlx::ConnectOptions as _;
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .busy_timeout(settings.busy_timeout)
+            .foreign_keys(true)
+            .disable_statement_logging();
+        match access {
+            Access::Read => options.read_only(true).immutable(immutable),
+            Access::Write | Access::Create => options
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full),
+        }
+    });
+    let connected = sea_orm::Database::connect(options).await;
+    let connection = connected.map_err(|source| Error::Unreachable { place, source })?;
+    if access != Access::Read {
+        refuse_old_sqlite(&connection).await?;
+    }
+    Ok((connection, unlocked))
+}
+
+async fn connect_postgres(
+    url: &str,
+    settings: Settings,
+) -> Result<(DatabaseConnection, Option<(PathBuf, Fingerprint)>)> {
+    let mut options = ConnectOptions::new(url);
+    options.sqlx_logging(false).max_connections(4).connect_timeout(settings.connect_timeout);
+    options.acquire_timeout(settings.connect_timeout).set_application_name("setpoint");
+    let connected = sea_orm::Database::connect(options).await;
+    let place = Location::Postgres(url.to_owned()).name();
+    Ok((connected.map_err(|source| Error::Unreachable { place, source })?, None))
+}
+
+async fn connect_memory() -> Result<(DatabaseConnection, Option<(PathBuf, Fingerprint)>)> {
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options.sqlx_logging(false).max_connections(1).min_connections(1);
+    options.map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None));
+    let connection = sea_orm::Database::connect(options).await?;
+    let database = Database { connection, place: Location::Memory.name(), unlocked: None };
+    up(&database).await?;
+    Ok((database.connection, None))
+}
+
+/// SQLite gives its other files the mode of this one.
+fn create_private(path: &Path) -> Result<()> {
+    let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(Error::unwritable(path))
+}
+
+async fn refuse_old_sqlite(connection: &DatabaseConnection) -> Result<()> {
+    let ask = Statement::from_string(DbBackend::Sqlite, "SELECT sqlite_version()");
+    let row = connection.query_one_raw(ask).await?;
+    let found: String = match row {
+        Some(row) => row.try_get_by_index(0)?,
+        None => String::new(),
+    };
+    let numbers: Vec<u32> = found.split('.').map_while(|it| it.parse().ok()).collect();
+    if numbers.as_slice() < [3, 51, 3].as_slice() {
+        return Err(Error::OldSqlite { found });
+    }
+    Ok(())
+}
+
+/// The kind of network file system that `path` lies on, by the magic numbers of statfs(2).
+fn network_file_system(path: &Path) -> Option<&'static str> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let kind = rustix::fs::statfs(folder).ok()?.f_type;
+    match u32::try_from(i128::from(kind) & 0xffff_ffff).ok()? {
+        0x6969 => Some("NFS"),
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => Some("SMB"),
+        0x0102_1997 => Some("9P"),
+        0x5346_414f => Some("AFS"),
+        0x00c3_6400 => Some("Ceph"),
+        _ => None,
+    }
+}
+
+/// What tells that nobody wrote to a database file meanwhile.
+///
+/// Reading an SQLite database in WAL mode makes two files beside it, even when it is opened
+/// read-only. Without a `-wal` file nobody is writing, so it can be read as if it were
+/// immutable: no file is made. Whoever starts to write makes a `-wal` file or has moved its
+/// content into the database, which changes this.
+#[derive(Debug, PartialEq, Eq)]
+struct Fingerprint {
+    size_bytes: u64,
+    modified: SystemTime,
+}
+
+impl Fingerprint {
+    fn of_quiet(path: &Path) -> Option<Self> {
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        if fs::metadata(wal).is_ok_and(|it| it.len() > 0) {
+            return None;
+        }
+        let found = fs::metadata(path).ok()?;
+        Some(Self { size_bytes: found.len(), modified: found.modified().ok()? })
+    }
+}
+
+impl Database {
+    pub fn backend(&self) -> DbBackend {
+        self.connection.get_database_backend()
+    }
+
+    /// Its name for people.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Whether somebody may have written while this database was open without a lock: what
+    /// was read is then to be read again.
+    pub fn may_be_torn(&self) -> bool {
+        let Some((path, before)) = &self.unlocked else { return false };
+        Fingerprint::of_quiet(path).as_ref() != Some(before)
+    }
+
+    /// A transaction whose reads all see the same moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`].
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction> {
+        let options = match self.backend() {
+            DbBackend::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..Default::default()
+            },
+            _ => TransactionOptions::default(),
+        };
+        Ok(self.connection.begin_with_options(options).await?)
+    }
+
+    /// A transaction that is the only one writing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] if another writer holds on for longer than the busy timeout.
+    pub async fn begin(&self) -> Result<DatabaseTransaction> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: (self.backend() == DbBackend::Sqlite)
+                .then_some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let begun = self.connection.begin_with_options(options).await;
+        begun.map_err(|error| Error::from(error).at(&self.place))
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Database`] if the last work cannot be finished.
+    pub async fn close(self) -> Result<()> {
+        Ok(self.connection.close().await?)
+    }
+}
+
+/// Which steps `database` has. Changes nothing.
+///
+/// # Errors
+///
+/// [`Error::NotADatabase`] if the file is something else, [`Error::Database`].
+pub async fn schema(database: &Database) -> Result<Schema> {
+    let known = Migrator::migrations().iter().map(|it| it.name().to_owned()).collect::<Vec<_>>();
+    let applied = applied(database).await.map_err(|error| error.at(&database.place))?;
+    Ok(Schema {
+        pending: known.iter().filter(|it| !applied.contains(it)).cloned().collect(),
+        unknown: applied.iter().filter(|it| !known.contains(it)).cloned().collect(),
+        applied,
+    })
+}
+
+async fn applied(database: &Database) -> Result<Vec<String>> {
+    let exists = match database.backend() {
+        DbBackend::Postgres => {
+            "SELECT 1 WHERE to_regclass('setpoint_migration') IS NOT NULL"
+        }
+        _ => "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'setpoint_migration'",
+    };
+    let connection = &database.connection;
+    let exists = Statement::from_string(database.backend(), exists);
+    if connection.query_one_raw(exists).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let versions = Query::select()
+        .column("version")
+        .from(Alias::new("setpoint_migration"))
+        .order_by_expr(Expr::col("version").into(), sea_orm::Order::Asc)
+        .take();
+    let rows = connection.query_all(&versions).await?;
+    rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+}
+
+/// Runs every step that is missing, all in one transaction. Returns how many there were.
+///
+/// # Errors
+///
+/// [`Error::Locked`], [`Error::DiskFull`], [`Error::Database`]; nothing has changed then.
+pub async fn up(database: &Database) -> Result<usize> {
+    let at = |error: Error| error.at(&database.place);
+    let pending = schema(database).await?.pending.len();
+    let transaction = database.begin().await?;
+    lock_schema(&transaction).await.map_err(at)?;
+    Migrator::up(&transaction, None).await.map_err(|it| at(it.into()))?;
+    transaction.commit().await.map_err(|it| at(it.into()))?;
+    Ok(pending)
+}
+
+/// Takes the newest `steps` steps back, with the data that lies in their tables.
+///
+/// # Errors
+///
+/// [`Error::Locked`], [`Error::Database`]; nothing has changed then.
+pub async fn down(database: &Database, steps: u32) -> Result<()> {
+    let at = |error: Error| error.at(&database.place);
+    let transaction = database.begin().await?;
+    lock_schema(&transaction).await.map_err(at)?;
+    Migrator::down(&transaction, Some(steps)).await.map_err(|it| at(it.into()))?;
+    transaction.commit().await.map_err(|it| at(it.into()))
+}
+
+/// PostgreSQL lets two processes create the same table at once, and one of them fails.
+async fn lock_schema(transaction: &DatabaseTransaction) -> Result<()> {
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        transaction.execute_unprepared("SELECT pg_advisory_xact_lock(7_387_402_911)").await?;
+    }
+    Ok(())
+}
+
+/// # Errors
+///
+/// [`io::Error`] if the folder cannot be made.
+pub fn make_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => fs::create_dir_all(folder),
+        _ => Ok(()),
+    }
+}

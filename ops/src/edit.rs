@@ -1,0 +1,242 @@
+//! What somebody asks for, as a plan.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
+use serde_json::Value;
+use setpoint_entity::{seed, setting};
+use setpoint_importers::{Format, Key, TypedValue, ValueType};
+
+use crate::apply::head;
+use crate::plan::{Author, Base, Change, Class, Kind, Plan};
+use crate::setting::{Scope, values, within};
+use crate::{Error, Result, rows};
+
+/// The values that keys get; a key without one is unset.
+pub type Edits = BTreeMap<Key, Option<TypedValue>>;
+
+/// Plans `edits` in one layer. A key that has its value already is left out.
+///
+/// # Errors
+///
+/// [`Error::NotATree`] if a key would stand above another; [`Error::MapValue`],
+/// [`Error::Database`].
+pub async fn plan(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    layer: &str,
+    edits: Edits,
+    author: Author,
+) -> Result<Plan> {
+    let head = head(db).await?;
+    let base = Base { epoch: (head.revision > 0).then_some(head.epoch), revision: head.revision };
+    let live = live_around(db, namespace, layer, &edits).await?;
+    let changes = changes(namespace, layer, &live, edits)?;
+    Ok(Plan::new(Kind::Edit, base, author, Vec::new(), changes))
+}
+
+/// The edits that make the keys at and below `prefix` just those of `wanted`.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub async fn replacing(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    layer: &str,
+    prefix: Option<&Key>,
+    mut wanted: Edits,
+) -> Result<Edits> {
+    let mut found = setting::Entity::find()
+        .filter(setting::Column::Namespace.eq(namespace))
+        .filter(setting::Column::Layer.eq(layer));
+    if let Some(prefix) = prefix {
+        found = found.filter(within(prefix));
+    }
+    for row in found.all(db).await? {
+        wanted.entry(rows::key(row.key)?).or_insert(None);
+    }
+    Ok(wanted)
+}
+
+/// The keys at and below `key` in one layer, each to be unset.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub async fn everything_below(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    layer: &str,
+    key: &Key,
+) -> Result<Edits> {
+    replacing(db, namespace, layer, Some(key), Edits::new()).await
+}
+
+/// Compares `edits` with the live values of their layer and refuses what would be no tree.
+pub(crate) fn changes(
+    namespace: &str,
+    layer: &str,
+    live: &HashMap<Key, TypedValue>,
+    edits: Edits,
+) -> Result<Vec<Change>> {
+    let not_a_tree = |key: &str, below: &Key| Error::NotATree {
+        layer: layer.to_owned(),
+        key: key.to_owned(),
+        below: below.to_string(),
+    };
+    let gone: HashSet<&str> =
+        edits.iter().filter(|(_, it)| it.is_none()).map(|(key, _)| key.as_str()).collect();
+    let stays = |key: &str| {
+        !gone.contains(key)
+            && (live.contains_key(key) || edits.get(key).is_some_and(Option::is_some))
+    };
+    for (key, _) in edits.iter().filter(|(_, it)| it.is_some()) {
+        if let Some(above) = key.ancestors().find(|it| stays(it)) {
+            return Err(not_a_tree(above, key));
+        }
+    }
+    for key in live.keys().filter(|it| stays(it.as_str())) {
+        let above = key.ancestors().find(|it| edits.get(*it).is_some_and(Option::is_some));
+        if let Some(above) = above {
+            return Err(not_a_tree(above, key));
+        }
+    }
+
+    let mut changes = Vec::new();
+    for (key, after) in edits {
+        if let Some(TypedValue { json: Value::Object(members), .. }) = &after
+            && !members.is_empty()
+        {
+            return Err(Error::MapValue { key: key.to_string() });
+        }
+        let before = live.get(&key).cloned();
+        let class = match (&before, &after) {
+            (None, Some(_)) => Class::Add,
+            (Some(_), None) => Class::Delete,
+            (Some(before), Some(after)) if before != after => Class::Update,
+            _ => continue,
+        };
+        let (namespace, layer) = (namespace.to_owned(), layer.to_owned());
+        changes.push(Change { namespace, layer, key, class, before, after, seed: None, origin: None });
+    }
+    Ok(changes)
+}
+
+/// The live values at, above and below the keys of `edits`; of the whole layer if they are many.
+async fn live_around(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    layer: &str,
+    edits: &Edits,
+) -> Result<HashMap<Key, TypedValue>> {
+    const FEW: usize = 50;
+    let mut found = setting::Entity::find()
+        .filter(setting::Column::Namespace.eq(namespace))
+        .filter(setting::Column::Layer.eq(layer));
+    if edits.len() <= FEW {
+        let around = edits.keys().fold(Condition::any(), |around, key| {
+            let above: Vec<&str> = key.ancestors().collect();
+            around.add(within(key)).add(setting::Column::Key.is_in(above))
+        });
+        found = found.filter(around);
+    }
+    values(db, found).await
+}
+
+/// The value that tells of which type a new value of `key` should be: the live one of the
+/// highest layer of `scope` up to `layer`, else the seed's.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub async fn example(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    layer: &str,
+    key: &Key,
+) -> Result<Option<TypedValue>> {
+    let known = scope.layers.iter().position(|it| it == layer);
+    let mut layers: Vec<&str> =
+        scope.layers[..known.unwrap_or(scope.layers.len())].iter().map(String::as_str).collect();
+    layers.push(layer);
+    let rows = setting::Entity::find()
+        .filter(setting::Column::Namespace.eq(&scope.namespace))
+        .filter(setting::Column::Key.eq(key.as_str()))
+        .all(db)
+        .await?;
+    let highest = layers.iter().rev().find_map(|layer| rows.iter().find(|it| it.layer == **layer));
+    if let Some(row) = highest {
+        return Ok(Some(rows::value(&row.value, row.format.as_deref())?));
+    }
+    let id = (scope.namespace.clone(), layer.to_owned(), key.to_string());
+    let seed = seed::Entity::find_by_id(id).one(db).await?;
+    Ok(seed.map(|row| rows::value(&row.value, row.format.as_deref())).transpose()?)
+}
+
+/// Reads `text`, as a person types it, as a value of `wanted` type.
+///
+/// Without one the type is that of `example`; without that it is what the text looks like:
+/// JSON other than a quoted text, else a string.
+///
+/// # Errors
+///
+/// [`Error::WrongType`] if the text is no such value, [`Error::MapValue`] for a map.
+pub fn parse_value(
+    key: &Key,
+    text: &str,
+    wanted: Option<ValueType>,
+    example: Option<&TypedValue>,
+) -> Result<TypedValue> {
+    let wrong = |wanted: &str| Error::WrongType {
+        key: key.to_string(),
+        value: text.to_owned(),
+        wanted: wanted.to_owned(),
+    };
+    let json = || serde_json::from_str::<Value>(text);
+    let format = example.and_then(|it| it.format);
+    let wanted = wanted.or_else(|| example.map(TypedValue::value_type));
+    let value: TypedValue = match wanted {
+        Some(ValueType::String) => match format {
+            Some(format) if dated(text) == Some(format) => {
+                TypedValue { json: text.into(), format: Some(format) }
+            }
+            Some(format) if example.is_some() => return Err(wrong(format.as_str())),
+            _ => Value::from(text).into(),
+        },
+        Some(ValueType::Integer) => match json() {
+            Ok(Value::Number(number)) if !number.is_f64() => Value::Number(number).into(),
+            _ => return Err(wrong("integer within 64 bits")),
+        },
+        Some(ValueType::Float) => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Value::from(number).into(),
+            _ => return Err(wrong("finite float")),
+        },
+        Some(ValueType::Boolean) => match text {
+            "true" => Value::from(true).into(),
+            "false" => Value::from(false).into(),
+            _ => return Err(wrong("boolean (true or false)")),
+        },
+        Some(ValueType::Json) => json().map_err(|_| wrong("JSON"))?.into(),
+        None => match json() {
+            Ok(Value::String(_)) | Err(_) => Value::from(text).into(),
+            Ok(other) => other.into(),
+        },
+    };
+    match &value.json {
+        Value::Object(members) if !members.is_empty() => {
+            Err(Error::MapValue { key: key.to_string() })
+        }
+        _ => Ok(value),
+    }
+}
+
+/// Which kind of date `text` is.
+fn dated(text: &str) -> Option<Format> {
+    let read: toml_edit::Datetime = text.parse().ok()?;
+    match (read.date, read.time) {
+        (Some(_), Some(_)) => Some(Format::DateTime),
+        (Some(_), None) => Some(Format::Date),
+        (None, _) => Some(Format::Time),
+    }
+}

@@ -1,0 +1,50 @@
+//! Hashes, which carry the name of their algorithm: `sha256:…` in lower-case hexadecimal.
+
+use std::fmt::Write as _;
+use std::io;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+/// What the hash of the first revision chains to.
+pub const NO_HASH: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The hash of some bytes.
+pub fn of_bytes(bytes: &[u8]) -> String {
+    named(Sha256::digest(bytes).as_slice())
+}
+
+/// The hash of `previous` followed by `document` as JSON.
+///
+/// The JSON is canonical (RFC 8785) as long as the fields of every struct are declared in the
+/// order of their names and numbers are integers within 2^53: the documents that are hashed
+/// hold values as texts and keep to that.
+pub fn of_json(previous: &str, document: &impl Serialize) -> String {
+    let mut writer = Hasher(Sha256::new());
+    writer.0.update(previous);
+    serde_json::to_writer(&mut writer, document)
+        .expect("a document of texts and integers can be written, and a hash takes every byte");
+    named(writer.0.finalize().as_slice())
+}
+
+fn named(digest: &[u8]) -> String {
+    let mut name = String::with_capacity(7 + 64);
+    name.push_str("sha256:");
+    for byte in digest {
+        write!(name, "{byte:02x}").expect("a string takes every character");
+    }
+    name
+}
+
+struct Hasher(Sha256);
+
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

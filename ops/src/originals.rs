@@ -1,0 +1,104 @@
+//! Copies of the files an import reads, made before it writes anything: the way back.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Component, Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::source::ReadSource;
+use crate::{Error, Result, time};
+
+/// Copies `sources`, byte for byte, to a new folder `pre_migration_<UTC>` in `backups`.
+///
+/// The folder has its name only once everything in it is on the disk. `manifest.json` in it
+/// tells which copy is which file, with its hash. Returns the folder.
+///
+/// # Errors
+///
+/// [`Error::Unwritable`]; the half-made folder is gone then.
+pub fn copy(backups: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Result<PathBuf> {
+    fs::create_dir_all(backups).map_err(Error::unwritable(backups))?;
+    let folder = vacant(backups, now);
+    let partial = folder.with_added_extension("partial");
+    let copied = copy_into(&partial, sources, now).and_then(|()| {
+        fs::rename(&partial, &folder).map_err(Error::unwritable(&folder))?;
+        sync_folder(backups)
+    });
+    if copied.is_err() {
+        // The first error is the one to tell; what stays behind says `partial` in its name.
+        drop(fs::remove_dir_all(&partial));
+    }
+    copied.map(|()| folder)
+}
+
+fn vacant(backups: &Path, now: DateTime<Utc>) -> PathBuf {
+    let name = format!("pre_migration_{}", time::file_stamp(now));
+    let mut folder = backups.join(&name);
+    let mut next = 2;
+    while folder.exists() {
+        folder = backups.join(format!("{name}-{next}"));
+        next += 1;
+    }
+    folder
+}
+
+#[derive(Serialize)]
+struct Manifest<'a> {
+    at: String,
+    files: Vec<Copy<'a>>,
+}
+
+#[derive(Serialize)]
+struct Copy<'a> {
+    source: &'a str,
+    copy: String,
+    hash: &'a str,
+}
+
+fn copy_into(folder: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Result<()> {
+    fs::create_dir(folder).map_err(Error::unwritable(folder))?;
+    let mut files = Vec::new();
+    for source in sources {
+        let name = inside(&source.declared.path);
+        let path = folder.join(&name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(Error::unwritable(parent))?;
+        }
+        write_durably(&path, &source.bytes)?;
+        files.push(Copy {
+            source: &source.declared.path,
+            copy: name.display().to_string(),
+            hash: &source.raw_hash,
+        });
+    }
+    let manifest = Manifest { at: time::stamp(now), files };
+    let text = serde_json::to_string_pretty(&manifest)
+        .expect("a manifest is texts, which can be written");
+    write_durably(&folder.join("manifest.json"), text.as_bytes())?;
+    sync_folder(folder)
+}
+
+/// The same path, but always inside the folder: `..` becomes `__`, the root is left out.
+fn inside(path: &str) -> PathBuf {
+    let inside = Path::new(path).components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name),
+        Component::ParentDir => Some("__".as_ref()),
+        _ => None,
+    });
+    inside.collect()
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        let mut file = fs::File::create_new(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(Error::unwritable(path))
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    fs::File::open(folder).and_then(|it| it.sync_all()).map_err(Error::unwritable(folder))
+}

@@ -1,0 +1,86 @@
+//! Back to earlier values, as a plan: of one revision, or of everything since one.
+
+use std::collections::BTreeMap;
+
+use sea_orm::ConnectionTrait;
+use setpoint_importers::Key;
+
+use crate::apply::head;
+use crate::edit::{self, Edits};
+use crate::history::{Difference, diff};
+use crate::import::Strategy;
+use crate::plan::{Author, Base, Change, Class, Kind, Plan};
+use crate::{Error, Result, setting};
+
+/// What to take back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// What this revision did. A key that has changed since is a conflict.
+    Revision(i64),
+    /// Everything that happened after this revision.
+    To(i64),
+}
+
+/// Plans to take back `target`, only at and below `prefix` if there is one.
+///
+/// In a conflict `theirs` is the earlier value.
+///
+/// # Errors
+///
+/// [`Error::UnknownRevision`]; [`Error::Conflicts`] with [`Strategy::Fail`];
+/// [`Error::NotATree`] if an earlier value cannot stand beside what is there now;
+/// [`Error::Database`].
+pub async fn plan(
+    db: &impl ConnectionTrait,
+    target: Target,
+    prefix: Option<&Key>,
+    strategy: Strategy,
+    author: Author,
+) -> Result<Plan> {
+    let head = head(db).await?;
+    let base = Base { epoch: (head.revision > 0).then_some(head.epoch), revision: head.revision };
+    let done = match target {
+        Target::To(revision) => diff(db, revision, head.revision).await?,
+        Target::Revision(0) => {
+            return Err(Error::UnknownRevision { id: 0, newest: head.revision });
+        }
+        Target::Revision(revision) => diff(db, revision - 1, revision).await?,
+    };
+    let done = done.into_iter().filter(|it| prefix.is_none_or(|prefix| it.key.starts_with(prefix)));
+
+    let mut by_layer = BTreeMap::<(String, String), Vec<Difference>>::new();
+    for one in done {
+        by_layer.entry((one.namespace.clone(), one.layer.clone())).or_default().push(one);
+    }
+    let mut changes = Vec::new();
+    for ((namespace, layer), done) in by_layer {
+        let live = setting::layer(db, &namespace, &layer).await?;
+        let mut edits = Edits::new();
+        for Difference { key, before: earlier, after: expected, .. } in done {
+            let now = live.get(&key);
+            match (now == expected.as_ref(), strategy) {
+                _ if now == earlier.as_ref() => {}
+                (true, _) | (false, Strategy::Theirs) => {
+                    edits.insert(key, earlier);
+                }
+                (false, Strategy::Ours) => {}
+                (false, Strategy::Ask | Strategy::Fail) => changes.push(Change {
+                    namespace: namespace.clone(),
+                    layer: layer.clone(),
+                    class: Class::Conflict,
+                    before: now.cloned(),
+                    after: earlier,
+                    seed: expected,
+                    origin: None,
+                    key,
+                }),
+            }
+        }
+        changes.extend(edit::changes(&namespace, &layer, &live, edits)?);
+    }
+    let plan = Plan::new(Kind::Revert, base, author, Vec::new(), changes);
+    match plan.summary.conflict {
+        count if count > 0 && strategy == Strategy::Fail => Err(Error::Conflicts { count }),
+        _ => Ok(plan),
+    }
+}

@@ -1,0 +1,30 @@
+//! Between the texts in rows and the values they stand for.
+
+use sea_orm::DbErr;
+use serde_json::Value;
+use setpoint_importers::{Format, Key, TypedValue};
+
+/// The value that `text` and `format` of a row stand for.
+///
+/// # Errors
+///
+/// If the text is no JSON, which the table's own check refuses.
+pub(crate) fn value(text: &str, format: Option<&str>) -> Result<TypedValue, DbErr> {
+    let json: Value = serde_json::from_str(text)
+        .map_err(|error| DbErr::Type(format!("a stored value is no JSON: {error}")))?;
+    Ok(TypedValue { json, format: format.and_then(Format::named) })
+}
+
+/// As [`value`], for the sides of a change, which may be absent.
+pub(crate) fn side(text: Option<&str>, format: Option<&str>) -> Result<Option<TypedValue>, DbErr> {
+    text.map(|text| value(text, format)).transpose()
+}
+
+/// The key that a row names.
+///
+/// # Errors
+///
+/// If it is none: the row was written by hand while the triggers were gone.
+pub(crate) fn key(text: String) -> Result<Key, DbErr> {
+    Key::try_from(text).map_err(|error| DbErr::Type(format!("a stored key is none: {error}")))
+}

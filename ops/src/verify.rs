@@ -1,0 +1,202 @@
+//! Whether the database holds what it should: after an import, and at any time.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement,
+};
+use serde::Serialize;
+use setpoint_entity::{seed, setting};
+use setpoint_importers::{Key, Limits};
+
+use crate::plan::{Class, Plan};
+use crate::source::{ReadSource, tree_hash};
+use crate::{Error, Result, audit, hash, rows};
+
+/// Reads back what an import wrote: every setting of `plan`, and the seed of every entry of
+/// `sources`. Returns how many values were compared.
+///
+/// A setting that a later revision than `revision` has changed is not compared.
+///
+/// # Errors
+///
+/// [`Error::NotVerified`] names the first difference; [`Error::Database`].
+pub async fn imported(
+    db: &impl ConnectionTrait,
+    plan: &Plan,
+    sources: &[ReadSource],
+    revision: i64,
+) -> Result<usize> {
+    let differs = |difference: String| Err(Error::NotVerified { difference });
+    let mut compared = 0;
+    let mut live = HashMap::new();
+    let layers: HashSet<_> = plan.writes().map(|it| (&it.namespace, &it.layer)).collect();
+    for (namespace, layer) in layers {
+        let found = setting::Entity::find()
+            .filter(setting::Column::Namespace.eq(namespace))
+            .filter(setting::Column::Layer.eq(layer));
+        for row in found.all(db).await? {
+            live.insert((namespace.clone(), layer.clone(), row.key.clone()), row);
+        }
+    }
+    for change in plan.writes() {
+        let key = &change.key;
+        let row = live.get(&(change.namespace.clone(), change.layer.clone(), key.to_string()));
+        let expected = change.after.as_ref().map(|it| (it.text(), it.format.map(|it| it.as_str())));
+        let found = row.map(|it| (it.value.clone(), it.format.as_deref()));
+        let later = row.is_some_and(|it| it.revision > revision);
+        if found != expected && !later {
+            return differs(format!("`{key}` does not have the value it was given"));
+        }
+        compared += 1;
+    }
+    drop(live);
+
+    for source in sources {
+        let Some(meaning) = &source.meaning else { continue };
+        let declared = &source.declared;
+        let open: HashSet<&str> = plan
+            .changes
+            .iter()
+            .filter(|it| it.class == Class::Conflict && it.namespace == declared.namespace)
+            .map(|it| it.key.as_str())
+            .collect();
+        let seeds = seed::Entity::find()
+            .filter(seed::Column::Namespace.eq(&declared.namespace))
+            .filter(seed::Column::Layer.eq(&declared.layer))
+            .filter(seed::Column::Source.eq(&declared.path));
+        let seeds = seeds.all(db).await?.into_iter().map(|it| (it.key.clone(), it));
+        let seeds: HashMap<String, seed::Model> = seeds.collect();
+        for entry in &meaning.entries {
+            let is_open = |key: &str| open.contains(key);
+            if is_open(entry.key.as_str()) || entry.key.ancestors().any(is_open) {
+                continue;
+            }
+            if seeds.get(entry.key.as_str()).is_none_or(|it| it.value != entry.value.text()) {
+                return differs(format!("the seed of `{}` is not what {} says", entry.key, declared.path));
+            }
+            compared += 1;
+        }
+    }
+    Ok(compared)
+}
+
+/// What a check of the whole database found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    pub settings: usize,
+    pub revisions: i64,
+    pub sources: usize,
+    /// Everything that is wrong, in words.
+    pub problems: Vec<String>,
+}
+
+/// Checks the whole database: its own structure, that the history adds up to the live values,
+/// the chain, that each layer is a tree, and that the seeds are what the originals say.
+///
+/// # Errors
+///
+/// [`Error::Database`] if it cannot be read; what is wrong with the content is in the report.
+pub async fn everything(db: &impl ConnectionTrait, limits: &Limits) -> Result<Report> {
+    let mut report = Report::default();
+    check_structure(db, &mut report).await?;
+    check_settings(db, &mut report).await?;
+    check_originals(db, limits, &mut report).await?;
+    let verdict = audit::verify(db).await?;
+    report.revisions = verdict.revisions;
+    if let Some(bad) = verdict.first_bad {
+        report.problems.push(format!("revision {}: {}", bad.revision, bad.reason));
+    }
+    Ok(report)
+}
+
+async fn check_structure(db: &impl ConnectionTrait, report: &mut Report) -> Result<()> {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return Ok(());
+    }
+    let ask = |sql: &str| db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql));
+    for row in ask("PRAGMA integrity_check").await? {
+        let line: String = row.try_get_by_index(0)?;
+        if line != "ok" {
+            report.problems.push(format!("database file: {line}"));
+        }
+    }
+    for row in ask("PRAGMA foreign_key_check").await? {
+        let table: String = row.try_get_by_index(0)?;
+        report.problems.push(format!("table {table}: a row points to a row that is not there"));
+    }
+    Ok(())
+}
+
+/// Live values that are not what the log says last, and values of the log that are not live.
+const OUT_OF_LINE: &str = "
+WITH newest AS (SELECT namespace, layer, key, max(revision) AS revision FROM change
+                GROUP BY namespace, layer, key),
+     logged AS (SELECT c.namespace, c.layer, c.key, c.after, c.after_format FROM change c
+                JOIN newest n ON n.namespace = c.namespace AND n.layer = c.layer
+                AND n.key = c.key AND n.revision = c.revision WHERE c.after IS NOT NULL)
+SELECT coalesce(s.namespace, l.namespace) AS namespace, coalesce(s.key, l.key) AS key
+FROM setting s FULL JOIN logged l
+ON l.namespace = s.namespace AND l.layer = s.layer AND l.key = s.key
+WHERE s.value IS DISTINCT FROM l.after OR s.format IS DISTINCT FROM l.after_format
+ORDER BY 1, 2 LIMIT 100
+";
+
+#[derive(FromQueryResult)]
+struct Named {
+    namespace: String,
+    key: String,
+}
+
+async fn check_settings(db: &impl ConnectionTrait, report: &mut Report) -> Result<()> {
+    let ask = Statement::from_string(db.get_database_backend(), OUT_OF_LINE);
+    for Named { namespace, key } in Named::find_by_statement(ask).all(db).await? {
+        report.problems.push(format!("`{key}` of {namespace}: its value is not in the history"));
+    }
+    let all = setting::Entity::find().all(db).await?;
+    report.settings = all.len();
+    let keys: HashSet<(&str, &str, &str)> =
+        all.iter().map(|it| (it.namespace.as_str(), it.layer.as_str(), it.key.as_str())).collect();
+    for row in &all {
+        let (namespace, layer) = (row.namespace.as_str(), row.layer.as_str());
+        match Key::parse(&row.key) {
+            Err(error) => report.problems.push(format!("{namespace}: {error}")),
+            Ok(key) => {
+                let above = key.ancestors().find(|it| keys.contains(&(namespace, layer, it)));
+                if let Some(above) = above {
+                    let problem = format!("`{above}` and `{key}` of {namespace} are both values");
+                    report.problems.push(problem);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn check_originals(
+    db: &impl ConnectionTrait,
+    limits: &Limits,
+    report: &mut Report,
+) -> Result<()> {
+    use setpoint_entity::source;
+    for row in source::Entity::find().all(db).await? {
+        report.sources += 1;
+        let (path, namespace) = (&row.path, &row.namespace);
+        if hash::of_bytes(&row.original) != row.raw_hash {
+            report.problems.push(format!("{path} of {namespace}: the original was changed"));
+            continue;
+        }
+        let name = std::path::Path::new(path);
+        let read = setpoint_importers::read(name, &row.original, Some(&row.format), limits);
+        match read {
+            Ok(document) if tree_hash(&document.entries) == row.tree_hash => {}
+            _ => report.problems.push(format!("{path} of {namespace}: the original reads differently")),
+        }
+    }
+    for row in seed::Entity::find().all(db).await? {
+        if rows::value(&row.value, row.format.as_deref()).is_err() {
+            report.problems.push(format!("the seed of `{}` of {}: no value", row.key, row.namespace));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,523 @@
+//! The configuration: defaults, then `setpoint.toml`, then `SETPOINT_*`, then flags.
+//!
+//! Every value remembers where it came from: errors name the file or the variable, and
+//! `config show` lists them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider, providers::Serialized};
+use miette::Diagnostic;
+use serde::{Deserialize, Serialize};
+use setpoint_importers::{Key, Limits};
+use setpoint_ops::database::{Location, Settings};
+use setpoint_ops::setting::Scope;
+use thiserror::Error;
+use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
+
+pub(crate) const FILE: &str = "setpoint.toml";
+
+/// The layer that is always there.
+pub(crate) const BASE: &str = "base";
+
+/// `setpoint.toml`
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The namespace of commands that name none.
+    #[validate(custom(function = "is_name"))]
+    pub namespace: String,
+    /// Path of an SQLite file, or a `postgres://` URL.
+    #[validate(length(min = 1, message = "is empty"))]
+    pub database: String,
+    /// Who is named in the history.
+    #[validate(length(min = 1, message = "is empty"))]
+    pub actor: String,
+    #[validate(nested)]
+    pub sqlite: Sqlite,
+    #[validate(nested)]
+    pub postgres: Postgres,
+    #[validate(nested)]
+    pub limits: FileLimits,
+    #[validate(nested)]
+    pub backups: Backups,
+    #[validate(nested)]
+    pub log: Log,
+    #[validate(nested)]
+    pub namespaces: BTreeMap<String, Namespace>,
+    #[serde(rename = "source")]
+    #[validate(nested)]
+    pub sources: Vec<Source>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sqlite {
+    /// How long to wait for another writer, in milliseconds.
+    #[validate(range(max = 600_000, message = "is more than 600000"))]
+    pub busy_timeout_ms: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Postgres {
+    /// How long to wait for the server, in milliseconds.
+    #[validate(range(min = 1, max = 600_000, message = "is not within 1 and 600000"))]
+    pub connect_timeout_ms: u64,
+}
+
+/// What a file may be at most.
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileLimits {
+    #[validate(range(min = 1, max = 1_073_741_824, message = "is not within 1 and 1073741824"))]
+    pub file_size_bytes: u64,
+    /// Maps and arrays inside one another.
+    #[validate(range(min = 1, max = 200, message = "is not within 1 and 200"))]
+    pub depth: usize,
+    /// Values that aliases and merge keys make.
+    #[validate(range(max = 10_000_000, message = "is more than 10000000"))]
+    pub alias_nodes: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Backups {
+    /// Relative to the folder of the SQLite file, or of the configuration with PostgreSQL.
+    pub folder: PathBuf,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub format: LogFormat,
+    /// As in `RUST_LOG`, which wins over it.
+    pub filter: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Namespace {
+    /// The layers above `base`, the lowest first.
+    #[validate(custom(function = "are_layers"))]
+    pub layers: Vec<String>,
+}
+
+/// A file, or all the files of a folder, and where their settings go.
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    /// Relative to the folder of the configuration.
+    pub path: PathBuf,
+    #[validate(custom(function = "is_name"))]
+    pub namespace: Option<String>,
+    pub layer: Option<String>,
+    #[validate(custom(function = "is_key"))]
+    pub prefix: Option<String>,
+    /// An importer's name, where the extension does not tell.
+    pub format: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            namespace: "default".to_owned(),
+            database: "setpoint.db".to_owned(),
+            actor: "unknown".to_owned(),
+            sqlite: Sqlite { busy_timeout_ms: 5_000 },
+            postgres: Postgres { connect_timeout_ms: 5_000 },
+            limits: FileLimits {
+                file_size_bytes: limits.size_bytes,
+                depth: limits.depth,
+                alias_nodes: limits.alias_nodes,
+            },
+            backups: Backups { folder: "backups".into() },
+            log: Log { format: LogFormat::Text, filter: "warn".to_owned() },
+            namespaces: BTreeMap::new(),
+            sources: Vec::new(),
+        }
+    }
+}
+
+/// What the command line says, where it says something.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    pub file: Option<PathBuf>,
+    pub namespace: Option<String>,
+    pub database: Option<String>,
+    pub actor: Option<String>,
+    pub log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Error, Diagnostic)]
+pub(crate) enum ConfigError {
+    #[error("cannot read {}", path.display())]
+    #[diagnostic(code(config::unreadable), help("check the path given with --config"))]
+    Unreadable { path: PathBuf, source: io::Error },
+
+    #[error("{} is not TOML: {reason}", path.display())]
+    #[diagnostic(code(config::syntax), help("mend it there; nothing was done"))]
+    Syntax {
+        path: PathBuf,
+        reason: String,
+        #[source_code]
+        text: miette::NamedSource<String>,
+        #[label("here")]
+        at: miette::SourceSpan,
+    },
+
+    #[error("`{key}` in {place}: {reason}")]
+    #[diagnostic(code(config::invalid), help("{help}"))]
+    Invalid { key: String, place: String, reason: String, help: String },
+
+    #[error("the configuration has {} wrong values", wrong.len())]
+    #[diagnostic(code(config::invalid), help("mend them; nothing was done"))]
+    Several {
+        #[related]
+        wrong: Vec<ConfigError>,
+    },
+}
+
+/// The configuration, and where its values came from.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub config: Config,
+    /// The folder that paths are relative to: that of the file, else the current one.
+    pub root: PathBuf,
+    figment: Figment,
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+///
+/// [`ConfigError`] names the file, variable or flag that holds the wrong value.
+pub(crate) fn load(flags: &Flags) -> Result<Loaded, ConfigError> {
+    let chosen = flags.file.clone();
+    let path = chosen.clone().unwrap_or_else(|| PathBuf::from(FILE));
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && chosen.is_none() => None,
+        Err(source) => return Err(ConfigError::Unreadable { path, source }),
+    };
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let root = folder.unwrap_or(Path::new(".")).to_owned();
+
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    figment = figment.merge(Values::of_user());
+    if let Some(text) = text {
+        figment = figment.merge(Values::of_file(&path, text)?);
+    }
+    figment = figment.merge(Values::of_environment()).merge(Values::of_flags(flags));
+
+    let config: Config = figment.extract().map_err(|error| explain(&figment, error))?;
+    let loaded = Loaded { config, root, figment };
+    loaded.validate()?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// The database of this configuration. A path in the file is relative to the file.
+    pub fn location(&self) -> Location {
+        match Location::parse(&self.config.database) {
+            Location::Sqlite(path) if !self.is_from_here("database") => {
+                Location::Sqlite(clean(&self.root.join(path)))
+            }
+            other => other,
+        }
+    }
+
+    pub fn database_settings(&self) -> Settings {
+        Settings {
+            busy_timeout: Duration::from_millis(self.config.sqlite.busy_timeout_ms),
+            connect_timeout: Duration::from_millis(self.config.postgres.connect_timeout_ms),
+        }
+    }
+
+    /// Where backups of this database go.
+    pub fn backups(&self) -> PathBuf {
+        match self.location() {
+            Location::Sqlite(path) => clean(&path.with_file_name("").join(&self.config.backups.folder)),
+            _ => clean(&self.root.join(&self.config.backups.folder)),
+        }
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits {
+            size_bytes: self.config.limits.file_size_bytes,
+            depth: self.config.limits.depth,
+            alias_nodes: self.config.limits.alias_nodes,
+        }
+    }
+
+    /// The layers of `namespace`, the lowest first.
+    pub fn scope(&self, namespace: &str) -> Scope {
+        let declared = self.config.namespaces.get(namespace).map(|it| it.layers.as_slice());
+        let layers = [BASE.to_owned()].into_iter().chain(declared.unwrap_or_default().iter().cloned());
+        Scope { namespace: namespace.to_owned(), layers: layers.collect() }
+    }
+
+    /// Every value with the place it comes from, in order of key. Passwords are left out.
+    pub fn values(&self) -> Vec<(String, serde_json::Value, String)> {
+        let mut shown = self.config.clone();
+        shown.database = self.location().name();
+        let Ok(serde_json::Value::Object(members)) = serde_json::to_value(&shown) else {
+            unreachable!("a configuration is a map of texts and numbers")
+        };
+        let mut values = Vec::new();
+        for (name, value) in members {
+            match value {
+                serde_json::Value::Object(members) => {
+                    values.extend(members.into_iter().map(|(inner, value)| (format!("{name}.{inner}"), value)));
+                }
+                value => values.push((name, value)),
+            }
+        }
+        let placed = values.into_iter().map(|(key, value)| {
+            let place = self.place(&key);
+            (key, value, place)
+        });
+        placed.collect()
+    }
+
+    fn place(&self, key: &str) -> String {
+        place_of(&self.figment, key)
+    }
+
+    fn is_from_here(&self, key: &str) -> bool {
+        let place = self.place(key);
+        place.starts_with("--") || place.starts_with("SETPOINT_")
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        let mut wrong = Vec::new();
+        if let Err(errors) = self.config.validate() {
+            self.collect("", &errors, &mut wrong);
+        }
+        for (at, source) in self.config.sources.iter().enumerate() {
+            let namespace = source.namespace.as_ref().unwrap_or(&self.config.namespace);
+            let Some(layer) = &source.layer else { continue };
+            if !self.scope(namespace).layers.contains(layer) && !layer.starts_with("user:") {
+                wrong.push(ConfigError::Invalid {
+                    key: format!("source.{at}.layer"),
+                    place: self.place("source"),
+                    reason: format!("namespace `{namespace}` has no layer `{layer}`"),
+                    help: format!("declare it: [namespaces.{namespace}] layers = [\"{layer}\"]"),
+                });
+            }
+        }
+        match wrong.len() {
+            0 => Ok(()),
+            1 => Err(wrong.remove(0)),
+            _ => Err(ConfigError::Several { wrong }),
+        }
+    }
+
+    fn collect(&self, path: &str, errors: &ValidationErrors, wrong: &mut Vec<ConfigError>) {
+        let mut fields: Vec<_> = errors.errors().iter().collect();
+        fields.sort_by(|a, b| a.0.cmp(b.0));
+        for (field, kind) in fields {
+            let field = if field == "sources" { "source" } else { field.as_ref() };
+            let key = if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
+            match kind {
+                ValidationErrorsKind::Struct(inner) => self.collect(&key, inner, wrong),
+                ValidationErrorsKind::List(items) => {
+                    for (at, inner) in items {
+                        self.collect(&format!("{key}.{at}"), inner, wrong);
+                    }
+                }
+                ValidationErrorsKind::Field(errors) => {
+                    let reasons = errors.iter().map(|it| it.to_string());
+                    wrong.push(ConfigError::Invalid {
+                        place: self.place(&key),
+                        reason: reasons.collect::<Vec<_>>().join(", "),
+                        help: "mend it there; nothing was done".to_owned(),
+                        key,
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn explain(figment: &Figment, error: figment::Error) -> ConfigError {
+    let mut wrong: Vec<ConfigError> = error
+        .into_iter()
+        .map(|error| {
+            let key = error.path.join(".");
+            let place = match &error.metadata {
+                Some(metadata) => name_of(metadata, &key),
+                None => place_of(figment, &key),
+            };
+            let help = match &error.kind {
+                figment::error::Kind::UnknownField(_, known) => format!("known here: {}", known.join(", ")),
+                _ => "mend it there; nothing was done".to_owned(),
+            };
+            let reason = error.kind.to_string();
+            let key = if key.is_empty() { "setpoint".to_owned() } else { key };
+            ConfigError::Invalid { key, place, reason, help }
+        })
+        .collect();
+    match wrong.len() {
+        1 => wrong.remove(0),
+        _ => ConfigError::Several { wrong },
+    }
+}
+
+/// The place of `key`, or of the nearest part above it that has one.
+fn place_of(figment: &Figment, key: &str) -> String {
+    let mut key = key;
+    loop {
+        if let Some(metadata) = figment.find_metadata(key) {
+            return name_of(metadata, key);
+        }
+        match key.rsplit_once('.') {
+            Some((above, _)) => key = above,
+            None => return "default".to_owned(),
+        }
+    }
+}
+
+fn name_of(metadata: &Metadata, key: &str) -> String {
+    match metadata.name.as_ref() {
+        ENVIRONMENT => format!("SETPOINT_{}", key.to_uppercase().replace('.', "__")),
+        FLAGS => format!("--{}", key.rsplit('.').next().unwrap_or(key).replace('_', "-")),
+        name if name.contains("Config") => "default".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+const ENVIRONMENT: &str = "environment";
+const FLAGS: &str = "flags";
+
+/// Values of one place.
+struct Values {
+    name: String,
+    values: Dict,
+}
+
+impl Values {
+    /// The user the process runs as.
+    fn of_user() -> Self {
+        let mut values = Dict::new();
+        if let Some(user) = ["USER", "LOGNAME"].iter().find_map(|it| std::env::var(it).ok()).filter(|it| !it.is_empty()) {
+            values.insert("actor".to_owned(), user.into());
+        }
+        Self { name: "USER".to_owned(), values }
+    }
+
+    fn of_file(path: &Path, text: String) -> Result<Self, ConfigError> {
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        match toml::from_str(&text) {
+            Ok(values) => Ok(Self { name: path.display().to_string(), values }),
+            Err(error) => Err(ConfigError::Syntax {
+                path: path.to_owned(),
+                reason: error.message().to_owned(),
+                at: error.span().unwrap_or_default().into(),
+                text: miette::NamedSource::new(path.display().to_string(), text),
+            }),
+        }
+    }
+
+    /// `SETPOINT_LIMITS__DEPTH` is `limits.depth`.
+    fn of_environment() -> Self {
+        let mut values = Dict::new();
+        for (name, text) in std::env::vars_os() {
+            let (Some(name), Some(text)) = (name.to_str(), text.to_str()) else { continue };
+            let Some(key) = name.strip_prefix("SETPOINT_").map(str::to_lowercase) else { continue };
+            if key == "config" {
+                continue;
+            }
+            let mut path: Vec<&str> = key.split("__").collect();
+            let last = path.pop().unwrap_or_default();
+            let section = path.into_iter().fold(&mut values, |section, name| {
+                let inner = section.entry(name.to_owned()).or_insert_with(|| Dict::new().into());
+                if !matches!(inner, Value::Dict(..)) {
+                    *inner = Dict::new().into();
+                }
+                let Value::Dict(_, inner) = inner else { unreachable!("it has just become one") };
+                inner
+            });
+            section.insert(last.to_owned(), scalar(&key, text));
+        }
+        Self { name: ENVIRONMENT.to_owned(), values }
+    }
+
+    fn of_flags(flags: &Flags) -> Self {
+        let mut values = Dict::new();
+        let texts =
+            [("namespace", &flags.namespace), ("database", &flags.database), ("actor", &flags.actor)];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                values.insert(name.to_owned(), text.as_str().into());
+            }
+        }
+        if let Some(format) = flags.log_format {
+            let format = if format == LogFormat::Json { "json" } else { "text" };
+            let log = Dict::from([("format".to_owned(), Value::from(format))]);
+            values.insert("log".to_owned(), log.into());
+        }
+        Self { name: FLAGS.to_owned(), values }
+    }
+}
+
+/// A number where the key wants one: `SETPOINT_NAMESPACE=007` is a name.
+fn scalar(key: &str, text: &str) -> Value {
+    let is_number = key.ends_with("_ms") || key.starts_with("limits__");
+    match text.parse::<u64>() {
+        Ok(number) if is_number => number.into(),
+        _ => text.into(),
+    }
+}
+
+impl Provider for Values {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+fn is_name(name: &str) -> Result<(), ValidationError> {
+    let known = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
+    if !name.is_empty() && name.chars().all(known) {
+        return Ok(());
+    }
+    Err(ValidationError::new("name").with_message("is no name: use A-Z a-z 0-9 _ - .".into()))
+}
+
+fn are_layers(layers: &[String]) -> Result<(), ValidationError> {
+    for layer in layers {
+        if layer == BASE {
+            return Err(ValidationError::new("base").with_message("names `base`, which is always there".into()));
+        }
+        is_name(layer)?;
+    }
+    Ok(())
+}
+
+fn is_key(key: &str) -> Result<(), ValidationError> {
+    let parsed = Key::parse(key);
+    parsed.map(drop).map_err(|error| ValidationError::new("key").with_message(error.to_string().into()))
+}
+
+/// The path without `.` parts: `./a` is `a`.
+fn clean(path: &Path) -> PathBuf {
+    let cleaned: PathBuf =
+        path.components().filter(|it| !matches!(it, std::path::Component::CurDir)).collect();
+    if cleaned.as_os_str().is_empty() { PathBuf::from(".") } else { cleaned }
+}

@@ -1,0 +1,19 @@
+//! What Setpoint says of itself, on stderr. Never a setting's value.
+
+use std::io;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+use crate::config::{Log, LogFormat};
+
+/// Starts logging: `RUST_LOG` if it is set, else the configured filter.
+pub(crate) fn start(config: &Log) {
+    let filter = EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(&config.filter));
+    let builder = fmt().with_env_filter(filter).with_writer(io::stderr);
+    match config.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
