@@ -249,7 +249,9 @@ impl Loaded {
     /// Where backups of this database go.
     pub fn backups(&self) -> PathBuf {
         match self.location() {
-            Location::Sqlite(path) => clean(&path.with_file_name("").join(&self.config.backups.folder)),
+            Location::Sqlite(path) => {
+                clean(&path.with_file_name("").join(&self.config.backups.folder))
+            }
             _ => clean(&self.root.join(&self.config.backups.folder)),
         }
     }
@@ -265,7 +267,8 @@ impl Loaded {
     /// The layers of `namespace`, the lowest first.
     pub fn scope(&self, namespace: &str) -> Scope {
         let declared = self.config.namespaces.get(namespace).map(|it| it.layers.as_slice());
-        let layers = [BASE.to_owned()].into_iter().chain(declared.unwrap_or_default().iter().cloned());
+        let layers =
+            [BASE.to_owned()].into_iter().chain(declared.unwrap_or_default().iter().cloned());
         Scope { namespace: namespace.to_owned(), layers: layers.collect() }
     }
 
@@ -280,7 +283,11 @@ impl Loaded {
         for (name, value) in members {
             match value {
                 serde_json::Value::Object(members) => {
-                    values.extend(members.into_iter().map(|(inner, value)| (format!("{name}.{inner}"), value)));
+                    values.extend(
+                        members
+                            .into_iter()
+                            .map(|(inner, value)| (format!("{name}.{inner}"), value)),
+                    );
                 }
                 value => values.push((name, value)),
             }
@@ -362,7 +369,9 @@ fn explain(figment: &Figment, error: figment::Error) -> ConfigError {
                 None => place_of(figment, &key),
             };
             let help = match &error.kind {
-                figment::error::Kind::UnknownField(_, known) => format!("known here: {}", known.join(", ")),
+                figment::error::Kind::UnknownField(_, known) => {
+                    format!("known here: {}", known.join(", "))
+                }
                 _ => "mend it there; nothing was done".to_owned(),
             };
             let reason = error.kind.to_string();
@@ -412,7 +421,11 @@ impl Values {
     /// The user the process runs as.
     fn of_user() -> Self {
         let mut values = Dict::new();
-        if let Some(user) = ["USER", "LOGNAME"].iter().find_map(|it| std::env::var(it).ok()).filter(|it| !it.is_empty()) {
+        if let Some(user) = ["USER", "LOGNAME"]
+            .iter()
+            .find_map(|it| std::env::var(it).ok())
+            .filter(|it| !it.is_empty())
+        {
             values.insert("actor".to_owned(), user.into());
         }
         Self { name: "USER".to_owned(), values }
@@ -457,8 +470,11 @@ impl Values {
 
     fn of_flags(flags: &Flags) -> Self {
         let mut values = Dict::new();
-        let texts =
-            [("namespace", &flags.namespace), ("database", &flags.database), ("actor", &flags.actor)];
+        let texts = [
+            ("namespace", &flags.namespace),
+            ("database", &flags.database),
+            ("actor", &flags.actor),
+        ];
         for (name, text) in texts {
             if let Some(text) = text {
                 values.insert(name.to_owned(), text.as_str().into());
@@ -503,7 +519,8 @@ fn is_name(name: &str) -> Result<(), ValidationError> {
 fn are_layers(layers: &[String]) -> Result<(), ValidationError> {
     for layer in layers {
         if layer == BASE {
-            return Err(ValidationError::new("base").with_message("names `base`, which is always there".into()));
+            return Err(ValidationError::new("base")
+                .with_message("names `base`, which is always there".into()));
         }
         is_name(layer)?;
     }
@@ -512,7 +529,9 @@ fn are_layers(layers: &[String]) -> Result<(), ValidationError> {
 
 fn is_key(key: &str) -> Result<(), ValidationError> {
     let parsed = Key::parse(key);
-    parsed.map(drop).map_err(|error| ValidationError::new("key").with_message(error.to_string().into()))
+    parsed
+        .map(drop)
+        .map_err(|error| ValidationError::new("key").with_message(error.to_string().into()))
 }
 
 /// The path without `.` parts: `./a` is `a`.

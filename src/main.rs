@@ -12,9 +12,9 @@ mod log;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = cmd::Cli::parse();
-    console::draw_errors_as(cli.json());
+    let json = cli.json();
     match cli.run().await {
         Ok(exit) => exit.into(),
-        Err(report) => console::fail(&report),
+        Err(report) => console::fail(&report, json),
     }
 }

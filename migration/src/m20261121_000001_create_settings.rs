@@ -16,10 +16,9 @@ impl MigrationTrait for Migration {
     async fn up(&self, schema: &SchemaManager) -> Result<(), DbErr> {
         let value_type = type_of(schema.get_database_backend(), "value");
         let agrees = Expr::cust(format!("value_type = coalesce({value_type}, 'no value')"));
-        let dated = "format IN ('date-time', 'date', 'time') AND value_type IN ('string', 'json')";
-        let key = || {
-            Index::create().col("namespace").col("layer").col("key").primary().take()
-        };
+        let dated = "format IS NULL OR format IN ('date-time', 'date', 'time') \
+                     AND value_type IN ('string', 'json')";
+        let key = || Index::create().col("namespace").col("layer").col("key").primary().take();
 
         let mut setting = Table::create();
         setting

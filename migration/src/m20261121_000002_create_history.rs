@@ -28,7 +28,8 @@ impl MigrationTrait for Migration {
             .col(ColumnDef::new("hash").text())
             .take();
         schema.create_table(revision).await?;
-        let by_plan = Index::create().name("revision_plan").table("revision").col("plan_hash").take();
+        let by_plan =
+            Index::create().name("revision_plan").table("revision").col("plan_hash").take();
         schema.create_index(by_plan).await?;
 
         let mut change = Table::create();

@@ -140,7 +140,8 @@ async fn lock_head(db: &DatabaseTransaction) -> Result<head::Model> {
 }
 
 async fn silence_triggers(db: &DatabaseTransaction, revision: i64) -> Result<()> {
-    let applying = head::Entity::update_many().col_expr(head::Column::Applying, Expr::value(revision));
+    let applying =
+        head::Entity::update_many().col_expr(head::Column::Applying, Expr::value(revision));
     applying.exec(db).await?;
     Ok(())
 }
@@ -150,7 +151,11 @@ async fn silence_triggers(db: &DatabaseTransaction, revision: i64) -> Result<()>
 /// # Errors
 ///
 /// [`Error::Stale`], [`Error::Database`].
-pub async fn refuse_stale(db: &impl ConnectionTrait, plan: &Plan, head: &head::Model) -> Result<()> {
+pub async fn refuse_stale(
+    db: &impl ConnectionTrait,
+    plan: &Plan,
+    head: &head::Model,
+) -> Result<()> {
     let stale = |reason: String| Err(Error::Stale { reason });
     if plan.base.epoch.as_ref().is_some_and(|it| *it != head.epoch) {
         return stale("it was computed in another history of this database".to_owned());
@@ -166,7 +171,8 @@ pub async fn refuse_stale(db: &impl ConnectionTrait, plan: &Plan, head: &head::M
     let layers: HashSet<_> = plan.changes.iter().map(|it| (&it.namespace, &it.layer)).collect();
     for (namespace, layer) in layers {
         let live = setting_layer(db, namespace, layer).await?;
-        let changes = || plan.changes.iter().filter(|it| (&it.namespace, &it.layer) == (namespace, layer));
+        let changes =
+            || plan.changes.iter().filter(|it| (&it.namespace, &it.layer) == (namespace, layer));
         let added: HashSet<&str> =
             changes().filter(|it| it.class == Class::Add).map(|it| it.key.as_str()).collect();
         let deleted: HashSet<&str> =
@@ -237,7 +243,12 @@ async fn delete_settings(db: &DatabaseTransaction, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-async fn write_settings(db: &DatabaseTransaction, plan: &Plan, revision: i64, at: &str) -> Result<()> {
+async fn write_settings(
+    db: &DatabaseTransaction,
+    plan: &Plan,
+    revision: i64,
+    at: &str,
+) -> Result<()> {
     let overwrite = OnConflict::columns([
         setting::Column::Namespace,
         setting::Column::Layer,
@@ -276,7 +287,11 @@ async fn write_settings(db: &DatabaseTransaction, plan: &Plan, revision: i64, at
 }
 
 /// Makes the seeds what the files say, except where a conflict is still open.
-async fn remember_seeds(db: &DatabaseTransaction, plan: &Plan, sources: &[ReadSource]) -> Result<()> {
+async fn remember_seeds(
+    db: &DatabaseTransaction,
+    plan: &Plan,
+    sources: &[ReadSource],
+) -> Result<()> {
     let open: HashSet<(&str, &str, &str)> = plan
         .changes
         .iter()

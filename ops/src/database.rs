@@ -166,8 +166,8 @@ async fn connect_sqlite(
     options.map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None));
     let path = path.to_owned();
     options.map_sqlx_sqlite_opts(move |_| {
-        use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
         use sea_orm::sqlx::ConnectOptions as _;
+        use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .busy_timeout(settings.busy_timeout)
@@ -175,9 +175,9 @@ async fn connect_sqlite(
             .disable_statement_logging();
         match access {
             Access::Read => options.read_only(true).immutable(immutable),
-            Access::Write | Access::Create => options
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full),
+            Access::Write | Access::Create => {
+                options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
+            }
         }
     });
     let connected = sea_orm::Database::connect(options).await;
@@ -212,7 +212,8 @@ async fn connect_memory() -> Result<(DatabaseConnection, Option<(PathBuf, Finger
 
 /// SQLite gives its other files the mode of this one.
 fn create_private(path: &Path) -> Result<()> {
-    let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let made =
+        fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     made.map(drop).map_err(Error::unwritable(path))
 }
 
@@ -342,9 +343,7 @@ pub async fn schema(database: &Database) -> Result<Schema> {
 
 async fn applied(database: &Database) -> Result<Vec<String>> {
     let exists = match database.backend() {
-        DbBackend::Postgres => {
-            "SELECT 1 WHERE to_regclass('setpoint_migration') IS NOT NULL"
-        }
+        DbBackend::Postgres => "SELECT 1 WHERE to_regclass('setpoint_migration') IS NOT NULL",
         _ => "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'setpoint_migration'",
     };
     let connection = &database.connection;

@@ -1,11 +1,14 @@
 //! What somebody asks for, as a plan.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::Value;
 use setpoint_entity::{seed, setting};
-use setpoint_importers::{Format, Key, TypedValue, ValueType};
+use setpoint_importers::{Entry, Format, Key, Limits, Place, TypedValue, ValueType};
 
 use crate::apply::head;
 use crate::plan::{Author, Base, Change, Class, Kind, Plan};
@@ -73,6 +76,58 @@ pub async fn everything_below(
     replacing(db, namespace, layer, Some(key), Edits::new()).await
 }
 
+/// What a document asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub edits: Edits,
+    pub notes: Vec<(Place, String)>,
+}
+
+/// # Errors
+///
+/// [`Error::Unreadable`].
+pub fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|source| Error::Unreadable {
+        path: path.to_owned(),
+        help: "check the path, its owner and mode".to_owned(),
+        source,
+    })
+}
+
+/// Reads a document whose every setting is to be set, below `prefix`.
+///
+/// # Errors
+///
+/// [`Error::Unreadable`], [`Error::Import`], [`Error::BadKey`].
+pub fn read(
+    name: &Path,
+    text: &mut dyn Read,
+    format: Option<&str>,
+    prefix: Option<&Key>,
+    limits: &Limits,
+) -> Result<Wanted> {
+    let mut bytes = Vec::new();
+    let read = text.take(limits.size_bytes + 1).read_to_end(&mut bytes);
+    read.map_err(|source| Error::Unreadable {
+        path: name.to_owned(),
+        help: "nothing was changed".to_owned(),
+        source,
+    })?;
+    let document = setpoint_importers::read(name, &bytes, format, limits)?;
+    let mut wanted = Wanted::default();
+    for Entry { key, value, .. } in document.entries {
+        let key = match prefix {
+            None => key,
+            Some(prefix) => key
+                .below(prefix)
+                .map_err(|reason| Error::BadKey { key: key.to_string(), reason })?,
+        };
+        wanted.edits.insert(key, Some(value));
+    }
+    wanted.notes = document.notes.into_iter().map(|it| (it.place, it.message)).collect();
+    Ok(wanted)
+}
+
 /// Compares `edits` with the live values of their layer and refuses what would be no tree.
 pub(crate) fn changes(
     namespace: &str,
@@ -118,7 +173,16 @@ pub(crate) fn changes(
             _ => continue,
         };
         let (namespace, layer) = (namespace.to_owned(), layer.to_owned());
-        changes.push(Change { namespace, layer, key, class, before, after, seed: None, origin: None });
+        changes.push(Change {
+            namespace,
+            layer,
+            key,
+            class,
+            before,
+            after,
+            seed: None,
+            origin: None,
+        });
     }
     Ok(changes)
 }

@@ -16,15 +16,24 @@ pub enum Error {
     UnknownKey { namespace: String, key: String, help: String },
 
     #[error("`{key}` is no key: {reason}")]
-    #[diagnostic(code(setting::bad_key), help("a key is dotted segments such as http.port or hosts.\"a.b\".port"))]
+    #[diagnostic(
+        code(setting::bad_key),
+        help("a key is dotted segments such as http.port or hosts.\"a.b\".port")
+    )]
     BadKey { key: String, reason: KeyError },
 
     #[error("`{value}` is no {wanted}, which `{key}` holds")]
-    #[diagnostic(code(setting::wrong_type), help("give a value of that type, or change the type with --type"))]
+    #[diagnostic(
+        code(setting::wrong_type),
+        help("give a value of that type, or change the type with --type")
+    )]
     WrongType { key: String, value: String, wanted: String },
 
     #[error("a map cannot be the value of `{key}`")]
-    #[diagnostic(code(setting::map), help("set the keys below it one by one, or give the map to `setpoint import`"))]
+    #[diagnostic(
+        code(setting::map),
+        help("set the keys below it one by one, or give the map to `setpoint import`")
+    )]
     MapValue { key: String },
 
     #[error("`{key}` and `{below}` cannot both be settings of layer `{layer}`: a layer is a tree")]
@@ -32,7 +41,10 @@ pub enum Error {
     NotATree { layer: String, key: String, below: String },
 
     #[error("namespace `{namespace}` has no layer `{layer}`")]
-    #[diagnostic(code(layer::unknown), help("declare it in setpoint.toml: [namespaces.{namespace}] layers = [\"{layer}\"]"))]
+    #[diagnostic(
+        code(layer::unknown),
+        help("declare it in setpoint.toml: [namespaces.{namespace}] layers = [\"{layer}\"]")
+    )]
     UnknownLayer { namespace: String, layer: String },
 
     #[error("there is no revision {id}; the newest is {newest}")]
@@ -40,15 +52,26 @@ pub enum Error {
     UnknownRevision { id: i64, newest: i64 },
 
     #[error("this plan is stale: {reason}")]
-    #[diagnostic(code(plan::stale), help("nothing was changed; plan again and look at what is different"))]
+    #[diagnostic(
+        code(plan::stale),
+        help("nothing was changed; plan again and look at what is different")
+    )]
     Stale { reason: String },
 
     #[error("this is no plan that can be applied: {reason}")]
-    #[diagnostic(code(plan::invalid), help("make one with `setpoint migrate --dry-run --out plan.json`"))]
+    #[diagnostic(
+        code(plan::invalid),
+        help("make one with `setpoint migrate --dry-run --out plan.json`")
+    )]
     BadPlan { reason: String },
 
     #[error("{count} keys are in conflict and --strategy is fail")]
-    #[diagnostic(code(plan::conflicts), help("nothing was changed; look at `setpoint migrate --dry-run`, then choose --strategy ours or theirs"))]
+    #[diagnostic(
+        code(plan::conflicts),
+        help(
+            "nothing was changed; look at `setpoint migrate --dry-run`, then choose --strategy ours or theirs"
+        )
+    )]
     Conflicts { count: usize },
 
     #[error(transparent)]
@@ -56,7 +79,10 @@ pub enum Error {
     Import(#[from] ImportError),
 
     #[error("{} files were refused", errors.len())]
-    #[diagnostic(code(import::refused), help("nothing was written; mend them and run the same command again"))]
+    #[diagnostic(
+        code(import::refused),
+        help("nothing was written; mend them and run the same command again")
+    )]
     Refused {
         #[related]
         errors: Vec<ImportError>,
@@ -67,11 +93,19 @@ pub enum Error {
     Unreadable { path: PathBuf, help: String, source: io::Error },
 
     #[error("cannot write {}", path.display())]
-    #[diagnostic(code(file::unwritable), help("nothing was changed; check that the folder exists, is yours and that the disk has room"))]
+    #[diagnostic(
+        code(file::unwritable),
+        help(
+            "nothing was changed; check that the folder exists, is yours and that the disk has room"
+        )
+    )]
     Unwritable { path: PathBuf, source: io::Error },
 
     #[error("`{key}` of namespace `{namespace}` comes from two sources: {first} and {second}")]
-    #[diagnostic(code(source::claimed_twice), help("give one of them another `prefix`, `layer` or `namespace` in setpoint.toml"))]
+    #[diagnostic(
+        code(source::claimed_twice),
+        help("give one of them another `prefix`, `layer` or `namespace` in setpoint.toml")
+    )]
     ClaimedTwice { namespace: String, key: String, first: String, second: String },
 
     #[error("{what} cannot be written as {format}")]
@@ -79,15 +113,24 @@ pub enum Error {
     NotInFormat { what: String, format: &'static str, help: String },
 
     #[error("there is no database at {place}")]
-    #[diagnostic(code(database::missing), help("`setpoint migrate` or `setpoint database up` makes one; --database names another"))]
+    #[diagnostic(
+        code(database::missing),
+        help("`setpoint migrate` or `setpoint database up` makes one; --database names another")
+    )]
     NoDatabase { place: String },
 
     #[error("{place} has no Setpoint tables")]
-    #[diagnostic(code(database::empty), help("`setpoint migrate` or `setpoint database up` makes them; --database names another"))]
+    #[diagnostic(
+        code(database::empty),
+        help("`setpoint migrate` or `setpoint database up` makes them; --database names another")
+    )]
     EmptyDatabase { place: String },
 
     #[error("{place} was made by a newer Setpoint: it has the step {step}")]
-    #[diagnostic(code(database::newer), help("use that Setpoint, or restore a backup from before the update"))]
+    #[diagnostic(
+        code(database::newer),
+        help("use that Setpoint, or restore a backup from before the update")
+    )]
     NewerDatabase { place: String, step: String },
 
     #[error("{place} was made by an older Setpoint: {pending} steps are missing")]
@@ -95,19 +138,35 @@ pub enum Error {
     OlderDatabase { place: String, pending: usize },
 
     #[error("{place} is locked by another process")]
-    #[diagnostic(code(database::locked), help("nothing was changed; wait for it or stop it, then run the same command again"))]
+    #[diagnostic(
+        code(database::locked),
+        help("nothing was changed; wait for it or stop it, then run the same command again")
+    )]
     Locked { place: String },
 
     #[error("cannot reach {place}")]
-    #[diagnostic(code(database::unreachable), help("check the address, that the server runs and that you may connect; nothing was changed"))]
+    #[diagnostic(
+        code(database::unreachable),
+        help(
+            "check the address, that the server runs and that you may connect; nothing was changed"
+        )
+    )]
     Unreachable { place: String, source: DbErr },
 
     #[error("{place} is no database")]
-    #[diagnostic(code(database::foreign), help("the file is not SQLite or is damaged; restore a backup or name another with --database"))]
+    #[diagnostic(
+        code(database::foreign),
+        help(
+            "the file is not SQLite or is damaged; restore a backup or name another with --database"
+        )
+    )]
     NotADatabase { place: String },
 
     #[error("{place} lies on a network file system ({kind})")]
-    #[diagnostic(code(database::network), help("SQLite needs a local disk; use one, or PostgreSQL"))]
+    #[diagnostic(
+        code(database::network),
+        help("SQLite needs a local disk; use one, or PostgreSQL")
+    )]
     NetworkFileSystem { place: String, kind: &'static str },
 
     #[error("SQLite {found} is older than 3.51.3, which mends a bug that damages databases")]
@@ -115,11 +174,17 @@ pub enum Error {
     OldSqlite { found: String },
 
     #[error("the disk of {place} is full")]
-    #[diagnostic(code(database::full), help("nothing was changed; make room and run the same command again"))]
+    #[diagnostic(
+        code(database::full),
+        help("nothing was changed; make room and run the same command again")
+    )]
     DiskFull { place: String },
 
     #[error("the settings in the database are not those that were imported: {difference}")]
-    #[diagnostic(code(verify::differs), help("`setpoint verify` says more; `setpoint revert` undoes the import"))]
+    #[diagnostic(
+        code(verify::differs),
+        help("`setpoint verify` says more; `setpoint revert` undoes the import")
+    )]
     NotVerified { difference: String },
 
     #[error("the database failed")]
@@ -150,8 +215,9 @@ impl Error {
 /// SQLite's primary result code, see <https://sqlite.org/rescode.html>.
 fn sqlite_code(error: &DbErr) -> Option<u32> {
     use sea_orm::RuntimeErr::SqlxError;
-    let (DbErr::Conn(SqlxError(error)) | DbErr::Exec(SqlxError(error)) | DbErr::Query(SqlxError(error))) =
-        error
+    let (DbErr::Conn(SqlxError(error))
+    | DbErr::Exec(SqlxError(error))
+    | DbErr::Query(SqlxError(error))) = error
     else {
         return None;
     };

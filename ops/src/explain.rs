@@ -64,7 +64,11 @@ pub async fn explain(db: &impl ConnectionTrait, scope: &Scope, key: &Key) -> Res
         .await?;
     let effective = match get(db, scope, key, None).await {
         Ok(setting) => Some(setting),
-        Err(Error::UnknownKey { .. }) if !(history.is_empty() && seeds.is_empty() && live.is_empty()) => None,
+        Err(Error::UnknownKey { .. })
+            if !(history.is_empty() && seeds.is_empty() && live.is_empty()) =>
+        {
+            None
+        }
         Err(error) => return Err(error),
     };
 

@@ -112,7 +112,12 @@ async fn in_file_order(
 ) -> Result<()> {
     let places = seed::Entity::find()
         .select_only()
-        .columns([seed::Column::Key, seed::Column::Source, seed::Column::Line, seed::Column::Column])
+        .columns([
+            seed::Column::Key,
+            seed::Column::Source,
+            seed::Column::Line,
+            seed::Column::Column,
+        ])
         .filter(seed::Column::Namespace.eq(&scope.namespace))
         .filter(seed::Column::Layer.is_in(&scope.layers));
     let places: Vec<(String, String, i64, i64)> = places.into_tuple().all(db).await?;

@@ -179,9 +179,9 @@ fn refuse_second_claims(
             continue;
         };
         let held = *holds.entry(&seed.source).or_insert_with(|| {
-            let declared = sources.iter().find(|it| {
-                it.declared.namespace == namespace && it.declared.path == seed.source
-            });
+            let declared = sources
+                .iter()
+                .find(|it| it.declared.namespace == namespace && it.declared.path == seed.source);
             match declared {
                 Some(it) => {
                     matches!(it.status, SourceStatus::Unchanged | SourceStatus::SameMeaning)
@@ -300,7 +300,8 @@ fn join_subtrees(merged: Vec<Merged>, layer: &Layer) -> Vec<Merged> {
         let above = key.ancestors().find(|it| roots.contains(*it));
         above.or_else(|| roots.get(key.as_str()).map(String::as_str)).map(str::to_owned)
     };
-    let mut joined: Vec<Merged> = merged.into_iter().filter(|it| root_of(&it.key).is_none()).collect();
+    let mut joined: Vec<Merged> =
+        merged.into_iter().filter(|it| root_of(&it.key).is_none()).collect();
     let mut subtrees = BTreeMap::<String, Subtree>::new();
     for (key, value) in &layer.live {
         if let Some(root) = root_of(key) {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -58,7 +59,8 @@ struct Copy<'a> {
 }
 
 fn copy_into(folder: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Result<()> {
-    fs::create_dir(folder).map_err(Error::unwritable(folder))?;
+    // The copies are as secret as the files, whose modes may be anything.
+    fs::DirBuilder::new().mode(0o700).create(folder).map_err(Error::unwritable(folder))?;
     let mut files = Vec::new();
     for source in sources {
         let name = inside(&source.declared.path);
@@ -74,8 +76,8 @@ fn copy_into(folder: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Resul
         });
     }
     let manifest = Manifest { at: time::stamp(now), files };
-    let text = serde_json::to_string_pretty(&manifest)
-        .expect("a manifest is texts, which can be written");
+    let text =
+        serde_json::to_string_pretty(&manifest).expect("a manifest is texts, which can be written");
     write_durably(&folder.join("manifest.json"), text.as_bytes())?;
     sync_folder(folder)
 }

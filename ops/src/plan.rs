@@ -148,9 +148,8 @@ impl Plan {
     /// Whether applying it would leave everything as it is.
     pub fn is_empty(&self) -> bool {
         let effects = |it: &Change| !matches!(it.class, Class::Keep | Class::Conflict);
-        let moved = |it: &PlannedSource| {
-            matches!(it.status, SourceStatus::New | SourceStatus::Changed)
-        };
+        let moved =
+            |it: &PlannedSource| matches!(it.status, SourceStatus::New | SourceStatus::Changed);
         !self.changes.iter().any(effects) && !self.sources.iter().any(moved)
     }
 

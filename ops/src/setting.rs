@@ -89,7 +89,8 @@ pub async fn list(
         None => live(db, scope, prefix.map(within)).await?,
         Some(revision) => past(db, scope, revision).await?,
     };
-    let found = found.into_iter().filter(|it| prefix.is_none_or(|prefix| it.key.starts_with(prefix)));
+    let found =
+        found.into_iter().filter(|it| prefix.is_none_or(|prefix| it.key.starts_with(prefix)));
     Ok(highest(scope, found))
 }
 
@@ -233,9 +234,8 @@ fn highest(scope: &Scope, found: impl IntoIterator<Item = Setting>) -> Vec<Setti
     let rank = |layer: &str| scope.layers.iter().position(|it| it == layer).unwrap_or_default();
     let mut winners = BTreeMap::<Key, Setting>::new();
     for setting in found {
-        let loses = winners
-            .get(&setting.key)
-            .is_some_and(|it| rank(&it.layer) > rank(&setting.layer));
+        let loses =
+            winners.get(&setting.key).is_some_and(|it| rank(&it.layer) > rank(&setting.layer));
         if !loses {
             winners.insert(setting.key.clone(), setting);
         }

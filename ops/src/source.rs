@@ -156,7 +156,9 @@ fn read_one(
         declaration_hash,
         meaning: None,
     };
-    let last = last.map(|last| (last, last.declaration_hash == source.declaration_hash && last.open_conflicts == 0));
+    let last = last.map(|last| {
+        (last, last.declaration_hash == source.declaration_hash && last.open_conflicts == 0)
+    });
     if let Some((last, true)) = last
         && last.raw_hash == source.raw_hash
     {
@@ -180,7 +182,8 @@ fn read_one(
     if let Some(prefix) = &declared.prefix {
         for entry in &mut entries {
             let key = entry.key.below(prefix);
-            entry.key = key.map_err(|reason| Error::BadKey { key: entry.key.to_string(), reason })?;
+            entry.key =
+                key.map_err(|reason| Error::BadKey { key: entry.key.to_string(), reason })?;
         }
     }
     let (format, notes) = (document.format, document.notes);
@@ -192,7 +195,9 @@ fn read_one(
 fn read_bytes(declared: &Declared, limits: &Limits) -> Result<Result<Vec<u8>, ImportError>> {
     let unreadable = |source: io::Error| {
         let help = match source.kind() {
-            io::ErrorKind::NotFound => "it is not there; check the path, and `path` in setpoint.toml",
+            io::ErrorKind::NotFound => {
+                "it is not there; check the path, and `path` in setpoint.toml"
+            }
             io::ErrorKind::PermissionDenied => "you may not read it; check its owner and mode",
             io::ErrorKind::IsADirectory => "it is a folder; name the files in it",
             _ => "nothing was changed",

@@ -73,7 +73,10 @@ pub async fn imported(
                 continue;
             }
             if seeds.get(entry.key.as_str()).is_none_or(|it| it.value != entry.value.text()) {
-                return differs(format!("the seed of `{}` is not what {} says", entry.key, declared.path));
+                return differs(format!(
+                    "the seed of `{}` is not what {} says",
+                    entry.key, declared.path
+                ));
             }
             compared += 1;
         }
@@ -190,12 +193,16 @@ async fn check_originals(
         let read = setpoint_importers::read(name, &row.original, Some(&row.format), limits);
         match read {
             Ok(document) if tree_hash(&document.entries) == row.tree_hash => {}
-            _ => report.problems.push(format!("{path} of {namespace}: the original reads differently")),
+            _ => report
+                .problems
+                .push(format!("{path} of {namespace}: the original reads differently")),
         }
     }
     for row in seed::Entity::find().all(db).await? {
         if rows::value(&row.value, row.format.as_deref()).is_err() {
-            report.problems.push(format!("the seed of `{}` of {}: no value", row.key, row.namespace));
+            report
+                .problems
+                .push(format!("the seed of `{}` of {}: no value", row.key, row.namespace));
         }
     }
     Ok(())

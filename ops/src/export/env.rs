@@ -14,9 +14,10 @@ pub(super) fn write(settings: &[(Key, TypedValue)]) -> Result<String> {
             return Err(Error::NotInFormat {
                 what: format!("the key `{key}`"),
                 format: "env",
-                help: "a name there is A-Z a-z 0-9 _ and no digit first; export yaml, toml or json, \
+                help:
+                    "a name there is A-Z a-z 0-9 _ and no digit first; export yaml, toml or json, \
                        or a part with --prefix"
-                    .to_owned(),
+                        .to_owned(),
             });
         }
         let value = match &value.json {

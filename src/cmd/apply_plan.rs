@@ -1,0 +1,49 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chrono::Utc;
+use clap::ValueHint;
+use setpoint_ops::Error;
+use setpoint_ops::apply::{Applied, Channel};
+use setpoint_ops::import::Import;
+use setpoint_ops::migrate::migrate;
+use setpoint_ops::plan::Plan;
+use setpoint_ops::source::read_again;
+
+use super::{Context, Exit, view};
+use crate::console;
+
+/// Carry out a plan that --out has written
+///
+/// Refused if a key or file that it is about has changed since. Applying it twice is harmless.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The plan; `-` is standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
+    let plan = read_plan(&args.file)?;
+    let loaded = &context.loaded;
+    let sources = read_again(&plan.sources, &loaded.root, &loaded.limits())?;
+
+    let import = Import { plan, sources };
+    let (location, settings, backups) =
+        (context.location(), loaded.database_settings(), loaded.backups());
+    let done = migrate(&location, settings, &import, &backups, Channel::Cli, Utc::now()).await?;
+    let applied = done.revision.map_or(Applied::Nothing, Applied::Revision);
+    view::applied(context, &import.plan, applied)
+}
+
+pub(super) fn read_plan(file: &Path) -> miette::Result<Plan> {
+    let text = match file == Path::new("-") {
+        true => console::standard_input()?,
+        false => fs::read_to_string(file).map_err(|source| Error::Unreadable {
+            path: file.to_owned(),
+            help: "give a plan that --out has written".to_owned(),
+            source,
+        })?,
+    };
+    Ok(Plan::from_json(&text)?)
+}

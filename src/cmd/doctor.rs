@@ -1,0 +1,91 @@
+use serde::Serialize;
+use setpoint_ops::database::{self, Access};
+use setpoint_ops::source::imported;
+
+use super::{Context, Exit};
+use crate::console;
+
+/// Look for what is wrong before it hurts: configuration, database, files, folders
+///
+/// Exits with 1 if anything is.
+#[derive(clap::Args)]
+pub(super) struct Args {}
+
+#[derive(Serialize)]
+struct Check {
+    check: &'static str,
+    ok: bool,
+    says: String,
+}
+
+pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
+    let mut checks = vec![Check {
+        check: "configuration",
+        ok: true,
+        says: format!("{} sources declared", context.loaded.config.sources.len()),
+    }];
+    for source in &context.loaded.config.sources {
+        let path = context.loaded.root.join(&source.path);
+        if let Err(error) = std::fs::metadata(&path) {
+            checks.push(Check {
+                check: "source",
+                ok: false,
+                says: format!("{}: {error}", path.display()),
+            });
+        }
+    }
+    checks.push(backups(context));
+    checks.extend(database(context).await);
+
+    let failed = checks.iter().any(|it| !it.ok);
+    if context.json {
+        console::show_json(&checks)?;
+    } else {
+        let rows = checks.into_iter().map(|it| {
+            vec![it.check.to_owned(), if it.ok { "ok" } else { "WRONG" }.to_owned(), it.says]
+        });
+        console::show(console::table(&["check", "state", "says"], rows))?;
+    }
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+fn backups(context: &Context) -> Check {
+    let folder = context.loaded.backups();
+    let nearest = folder.ancestors().find(|it| it.exists());
+    let writable =
+        nearest.is_none_or(|it| std::fs::metadata(it).is_ok_and(|it| !it.permissions().readonly()));
+    Check { check: "backups", ok: writable, says: folder.display().to_string() }
+}
+
+async fn database(context: &Context) -> Vec<Check> {
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let bad = |error: setpoint_ops::Error| {
+        let help = miette::Diagnostic::help(&error).map(|it| format!("; {it}")).unwrap_or_default();
+        Check { check: "database", ok: false, says: format!("{error}{help}") }
+    };
+    let db = match database::open(&location, Access::Read, settings).await {
+        Ok(db) => db,
+        Err(error) => return vec![bad(error)],
+    };
+    let mut checks = vec![Check { check: "database", ok: true, says: db.place().to_owned() }];
+    match setpoint_ops::audit::verify(&db.connection).await {
+        Ok(verdict) => checks.push(Check {
+            check: "history",
+            ok: verdict.first_bad.is_none(),
+            says: match verdict.first_bad {
+                None => format!("{} revisions hold together", verdict.revisions),
+                Some(it) => format!("revision {}: {}", it.revision, it.reason),
+            },
+        }),
+        Err(error) => checks.push(bad(error)),
+    }
+    match imported(&db.connection).await {
+        Ok(sources) => {
+            let open: i64 = sources.iter().map(|it| it.open_conflicts).sum();
+            let says = format!("{} files imported, {open} conflicts open", sources.len());
+            checks.push(Check { check: "sources", ok: true, says });
+        }
+        Err(error) => checks.push(bad(error)),
+    }
+    checks
+}

@@ -1,0 +1,51 @@
+use setpoint_ops::export::{ExportFormat, document};
+
+use super::{Context, Exit, Which, key};
+use crate::console;
+
+/// Print settings as one document
+///
+/// Keys come in the order of the files. What is printed has been read again and is the same in
+/// type and value, except that in env every value is text.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[arg(long, short, value_name = "FORMAT", default_value = "yaml")]
+    format: Format,
+
+    /// Only this key and those below it
+    #[arg(long, value_name = "KEY")]
+    prefix: Option<String>,
+
+    /// As they were at this revision
+    #[arg(long, value_name = "REVISION")]
+    at: Option<i64>,
+
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Yaml,
+    Toml,
+    Json,
+    Env,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
+    let prefix = args.prefix.as_deref().map(key).transpose()?;
+    let scope = context.scope(&args.which)?;
+    let format = match args.format {
+        _ if context.json => ExportFormat::Json,
+        Format::Yaml => ExportFormat::Yaml,
+        Format::Toml => ExportFormat::Toml,
+        Format::Json => ExportFormat::Json,
+        Format::Env => ExportFormat::Env,
+    };
+    let read = async |db: &sea_orm::DatabaseTransaction| {
+        document(db, &scope, prefix.as_ref(), args.at, format).await
+    };
+    let text = context.read(read).await?;
+    console::show(text)?;
+    Ok(Exit::Done)
+}

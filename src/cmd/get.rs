@@ -1,0 +1,31 @@
+use super::{Context, Exit, Which, key};
+use crate::console;
+
+/// Print one value
+///
+/// A string comes without quotes, anything else as JSON; --json prints the whole setting.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    key: String,
+
+    /// As it was at this revision
+    #[arg(long, value_name = "REVISION")]
+    at: Option<i64>,
+
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
+    let key = key(&args.key)?;
+    let scope = context.scope(&args.which)?;
+    let read = context.read(async |db| setpoint_ops::setting::get(db, &scope, &key, args.at).await);
+    let setting = read.await?;
+
+    match &setting.value {
+        _ if context.json => console::show_json(&setting)?,
+        serde_json::Value::String(text) => console::show(format_args!("{text}\n"))?,
+        other => console::show(format_args!("{other}\n"))?,
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,324 @@
+//! The commands: each parses, calls `ops` and shows.
+
+use std::path::PathBuf;
+
+use chrono::Utc;
+use clap::{Args, Parser, Subcommand};
+use sea_orm::DatabaseTransaction;
+use setpoint_ops::apply::{Channel, apply};
+use setpoint_ops::database::{self, Access, Database, Location};
+use setpoint_ops::plan::{Author, Plan};
+use setpoint_ops::setting::Scope;
+use setpoint_ops::{Error, Key};
+
+use crate::config::{self, BASE, Flags, Loaded, LogFormat};
+use crate::console::Exit;
+
+mod apply_plan;
+mod audit;
+mod completions;
+mod config_show;
+mod database_steps;
+mod diff;
+mod doctor;
+mod explain;
+mod export;
+mod get;
+mod history;
+mod import;
+mod list;
+mod man;
+mod migrate;
+mod plan_show;
+mod revert;
+mod search;
+mod set;
+mod unset;
+mod verify;
+mod view;
+
+/// Moves an application's configuration files into a database and keeps the two reconciled
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Global {
+    /// Print JSON, errors too
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// The settings of which application
+    #[arg(long, short, global = true, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// Path of an SQLite file, or a postgres:// URL
+    #[arg(long, global = true, value_name = "WHERE")]
+    database: Option<String>,
+
+    /// The configuration file [default: setpoint.toml, if there is one]
+    #[arg(long, env = "SETPOINT_CONFIG", global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Who is named in the history [default: the user]
+    #[arg(long, global = true, value_name = "NAME")]
+    actor: Option<String>,
+
+    /// How log lines are written to stderr; RUST_LOG says which
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Migrate(migrate::Args),
+    Get(get::Args),
+    Set(set::Args),
+    Unset(unset::Args),
+    List(list::Args),
+    Search(search::Args),
+    Explain(explain::Args),
+    History(history::Args),
+    Diff(diff::Args),
+    Revert(revert::Args),
+    Export(export::Args),
+    Import(import::Args),
+    Plan(plan_show::Args),
+    Apply(apply_plan::Args),
+    Verify(verify::Args),
+    #[command(subcommand)]
+    Audit(audit::Command),
+    #[command(subcommand)]
+    Database(database_steps::Command),
+    #[command(subcommand)]
+    Config(config_show::Command),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+impl Cli {
+    pub(crate) fn json(&self) -> bool {
+        self.global.json
+    }
+
+    pub(crate) async fn run(self) -> miette::Result<Exit> {
+        match self.command {
+            Command::Completions(args) => return completions::run(&args),
+            Command::Man(args) => return man::run(&args),
+            _ => {}
+        }
+        let context = self.global.context()?;
+        match self.command {
+            Command::Migrate(args) => migrate::run(&context, args).await,
+            Command::Get(args) => get::run(&context, args).await,
+            Command::Set(args) => set::run(&context, args).await,
+            Command::Unset(args) => unset::run(&context, args).await,
+            Command::List(args) => list::run(&context, args).await,
+            Command::Search(args) => search::run(&context, args).await,
+            Command::Explain(args) => explain::run(&context, args).await,
+            Command::History(args) => history::run(&context, args).await,
+            Command::Diff(args) => diff::run(&context, args).await,
+            Command::Revert(args) => revert::run(&context, args).await,
+            Command::Export(args) => export::run(&context, args).await,
+            Command::Import(args) => import::run(&context, args).await,
+            Command::Plan(args) => plan_show::run(&context, args).await,
+            Command::Apply(args) => apply_plan::run(&context, args).await,
+            Command::Verify(args) => verify::run(&context, args).await,
+            Command::Audit(command) => audit::run(&context, command).await,
+            Command::Database(command) => database_steps::run(&context, command).await,
+            Command::Config(command) => config_show::run(&context, command),
+            Command::Doctor(args) => doctor::run(&context, args).await,
+            Command::Completions(_) | Command::Man(_) => unreachable!("they need no context"),
+        }
+    }
+}
+
+impl Global {
+    fn context(&self) -> miette::Result<Context> {
+        let flags = Flags {
+            file: self.config.clone(),
+            namespace: self.namespace.clone(),
+            database: self.database.clone(),
+            actor: self.actor.clone(),
+            log_format: self.log_format,
+        };
+        let loaded = config::load(&flags)?;
+        crate::log::start(&loaded.config.log);
+        Ok(Context { loaded, json: self.json })
+    }
+}
+
+/// What every command has.
+struct Context {
+    loaded: Loaded,
+    json: bool,
+}
+
+impl Context {
+    fn namespace(&self) -> &str {
+        &self.loaded.config.namespace
+    }
+
+    fn location(&self) -> Location {
+        self.loaded.location()
+    }
+
+    fn author(&self, reason: Option<String>) -> Author {
+        Author { actor: self.loaded.config.actor.clone(), reason }
+    }
+
+    async fn open(&self, access: Access) -> Result<Database, Error> {
+        database::open(&self.location(), access, self.loaded.database_settings()).await
+    }
+
+    /// Does `work` on one moment of the database; again if somebody wrote meanwhile and no
+    /// lock was held.
+    async fn read<T>(
+        &self,
+        work: impl AsyncFn(&DatabaseTransaction) -> Result<T, Error>,
+    ) -> miette::Result<T> {
+        Ok(read(&self.location(), self.loaded.database_settings(), work).await?)
+    }
+
+    /// Applies the plan that `make` makes, unless it is to be only shown. If somebody else
+    /// changed the same keys in between, it is made again.
+    async fn edit(
+        &self,
+        how: &How,
+        make: impl AsyncFn(&DatabaseTransaction) -> Result<Plan, Error>,
+    ) -> miette::Result<Exit> {
+        if how.dry_run || how.out.is_some() {
+            let plan = self.read(make).await?;
+            return view::planned(self, how, &plan);
+        }
+        let db = self.open(Access::Write).await?;
+        let mut tries = 0;
+        loop {
+            let snapshot = db.snapshot().await?;
+            let plan = make(&snapshot).await;
+            drop(snapshot);
+            let plan = plan.map_err(|error| error.at(db.place()))?;
+            match apply(&db, &plan, &[], Channel::Cli, Utc::now()).await {
+                Err(Error::Stale { .. }) if tries < 5 => tries += 1,
+                applied => {
+                    let applied = applied?;
+                    db.close().await?;
+                    return view::applied(self, &plan, applied);
+                }
+            }
+        }
+    }
+
+    /// One layer, or all that are declared; with the preferences of a user on top.
+    fn scope(&self, which: &Which) -> Result<Scope, Error> {
+        let mut scope = self.loaded.scope(self.namespace());
+        if let Some(layer) = &which.layer {
+            scope.layers = vec![self.layer(layer)?];
+        }
+        if let Some(user) = &which.user {
+            scope.layers.push(format!("user:{user}"));
+        }
+        Ok(scope)
+    }
+
+    /// The layer of that name, if it is declared.
+    fn layer(&self, layer: &str) -> Result<String, Error> {
+        let scope = self.loaded.scope(self.namespace());
+        let is_user = layer.strip_prefix("user:").is_some_and(|id| !id.is_empty());
+        if is_user || scope.layers.iter().any(|it| it == layer) {
+            return Ok(layer.to_owned());
+        }
+        Err(Error::UnknownLayer { namespace: scope.namespace, layer: layer.to_owned() })
+    }
+}
+
+async fn read<T>(
+    location: &Location,
+    settings: database::Settings,
+    work: impl AsyncFn(&DatabaseTransaction) -> Result<T, Error>,
+) -> Result<T, Error> {
+    const TRIES: usize = 5;
+    let mut last = Err(Error::Locked { place: location.name() });
+    for _ in 0..TRIES {
+        let db = database::open(location, Access::Read, settings).await?;
+        let snapshot = db.snapshot().await?;
+        last = work(&snapshot).await.map_err(|error| error.at(db.place()));
+        drop(snapshot);
+        if !db.may_be_torn() {
+            break;
+        }
+    }
+    last
+}
+
+/// Which layers are read.
+#[derive(Args)]
+struct Which {
+    /// Only this layer
+    #[arg(long, value_name = "NAME")]
+    layer: Option<String>,
+
+    /// With the preferences of this user on top
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+}
+
+/// Where an edit goes.
+#[derive(Args)]
+struct Into {
+    /// The layer that is changed
+    #[arg(long, value_name = "NAME", default_value = BASE)]
+    layer: String,
+}
+
+/// How a plan is carried out.
+#[derive(Args)]
+struct How {
+    /// Print the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Write the plan to a file for `setpoint apply`, and change nothing
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// With --dry-run: exit with 2 if there is something to change
+    #[arg(long)]
+    exit_code: bool,
+
+    /// Why, for the history
+    #[arg(long, short = 'm', value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// What is done with conflicts.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Strategy {
+    /// The live value stays
+    Ours,
+    /// The other value wins
+    Theirs,
+    /// Change nothing if there is a conflict
+    Fail,
+}
+
+fn strategy(chosen: Option<Strategy>) -> setpoint_ops::import::Strategy {
+    use setpoint_ops::import::Strategy as Chosen;
+    match chosen {
+        None => Chosen::Ask,
+        Some(Strategy::Ours) => Chosen::Ours,
+        Some(Strategy::Theirs) => Chosen::Theirs,
+        Some(Strategy::Fail) => Chosen::Fail,
+    }
+}
+
+fn key(text: &str) -> Result<Key, Error> {
+    Key::parse(text).map_err(|reason| Error::BadKey { key: text.to_owned(), reason })
+}

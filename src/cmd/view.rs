@@ -1,0 +1,136 @@
+//! Plans and what came of them, on the screen.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use miette::Context as _;
+use miette::IntoDiagnostic;
+use owo_colors::Style;
+use serde::Serialize;
+use setpoint_ops::TypedValue;
+use setpoint_ops::apply::Applied;
+use setpoint_ops::plan::{Change, Class, Plan};
+
+use super::{Context, How};
+use crate::console::{self, Exit};
+
+/// Shows a plan that is not carried out, and writes it where it is wanted.
+pub(super) fn planned(context: &Context, how: &How, plan: &Plan) -> miette::Result<Exit> {
+    if let Some(path) = &how.out {
+        let text = serde_json::to_string_pretty(plan).into_diagnostic()?;
+        let written = fs::write(path, text + "\n").into_diagnostic();
+        written.wrap_err_with(|| format!("cannot write {}", path.display()))?;
+    }
+    if context.json {
+        console::show_json(plan)?;
+    } else {
+        console::show(text(plan))?;
+        if let Some(path) = &how.out {
+            console::tell(format_args!("carry it out with `setpoint apply {}`", path.display()));
+        }
+    }
+    let differs = how.exit_code && (!plan.is_empty() || plan.summary.conflict > 0);
+    Ok(if differs { Exit::Differs } else { Exit::Done })
+}
+
+/// Shows what came of a plan.
+pub(super) fn applied(context: &Context, plan: &Plan, applied: Applied) -> miette::Result<Exit> {
+    #[derive(Serialize)]
+    struct Done<'a> {
+        revision: Option<i64>,
+        plan: &'a Plan,
+    }
+    let revision = match applied {
+        Applied::Revision(id) | Applied::Before(id) => Some(id),
+        Applied::Nothing => None,
+    };
+    if context.json {
+        console::show_json(&Done { revision, plan })?;
+    } else {
+        console::show(text(plan))?;
+        match applied {
+            Applied::Revision(id) => console::tell(format_args!("revision {id}")),
+            Applied::Before(id) => console::tell(format_args!("applied before, as revision {id}")),
+            Applied::Nothing => {}
+        }
+    }
+    Ok(if plan.summary.conflict > 0 { Exit::Differs } else { Exit::Done })
+}
+
+/// A plan as text: a line a key under its namespace and layer, and the counts.
+pub(super) fn text(plan: &Plan) -> String {
+    let mut text = String::new();
+    let mut place = None;
+    for change in &plan.changes {
+        let here = (&change.namespace, &change.layer);
+        if place != Some(here) {
+            place = Some(here);
+            let title = format!("namespace {}, layer {}", here.0, here.1);
+            text.push_str(&console::paint(&title, Style::new().bold()));
+            text.push('\n');
+        }
+        push_change(&mut text, change);
+    }
+    writeln!(text, "{}", plan.summary).expect("a string takes every text");
+    text
+}
+
+/// The conflicts of a plan as text.
+pub(super) fn conflicts(plan: &Plan) -> String {
+    let mut text = String::new();
+    for change in plan.changes.iter().filter(|it| it.class == Class::Conflict) {
+        push_change(&mut text, change);
+    }
+    text
+}
+
+fn push_change(text: &mut String, change: &Change) {
+    let key = &change.key;
+    let (before, after) = (value(change.before.as_ref()), value(change.after.as_ref()));
+    let (sign, style) = match change.class {
+        Class::Add => ("+", Style::new().green()),
+        Class::Update => ("~", Style::new().yellow()),
+        Class::Delete => ("-", Style::new().red()),
+        Class::Keep => ("=", Style::new().dimmed()),
+        Class::Converge => ("=", Style::new().dimmed()),
+        Class::Conflict => ("!", Style::new().bold().red()),
+    };
+    let line = match change.class {
+        Class::Add => format!("  {sign} {key} = {after}"),
+        Class::Update => format!("  {sign} {key} = {before} -> {after}"),
+        Class::Delete => format!("  {sign} {key} = {before}"),
+        Class::Keep if change.before.is_none() => format!("  {sign} {key} (stays deleted)"),
+        Class::Keep => format!("  {sign} {key} = {before} (kept)"),
+        Class::Converge if change.before.is_none() => {
+            format!("  {sign} {key} (gone on both sides)")
+        }
+        Class::Converge => format!("  {sign} {key} = {before} (same on both sides)"),
+        Class::Conflict => format!("  {sign} {key}"),
+    };
+    text.push_str(&console::paint(&fitted(&line), style));
+    text.push('\n');
+    if change.class == Class::Conflict {
+        let origin = change.origin.as_ref().map(|it| format!("  ({it})")).unwrap_or_default();
+        for line in [
+            format!("      live   {before}"),
+            format!("      new    {after}{origin}"),
+            format!("      before {}", value(change.seed.as_ref())),
+        ] {
+            text.push_str(&fitted(&line));
+            text.push('\n');
+        }
+    }
+}
+
+/// A value as it is shown in a line; `(none)` if there is none.
+pub(super) fn value(value: Option<&TypedValue>) -> String {
+    value.map_or_else(|| "(none)".to_owned(), TypedValue::text)
+}
+
+/// `line`, cut to the width of a terminal.
+fn fitted(line: &str) -> String {
+    match console::width() {
+        Some(columns) => console::cut(line, columns.into()),
+        None => line.to_owned(),
+    }
+}

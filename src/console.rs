@@ -1,0 +1,243 @@
+//! What a person sees: tables, colours, progress, questions. Data goes to stdout, everything
+//! else to stderr.
+
+use std::fmt::Display;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use miette::{Diagnostic, IntoDiagnostic, Report, miette};
+use owo_colors::{OwoColorize as _, Stream, Style};
+use serde::Serialize;
+use setpoint_ops::Error;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done,
+    Failed,
+    /// Differences or conflicts were found.
+    Differs,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::from(1),
+            Exit::Differs => Self::from(2),
+        }
+    }
+}
+
+/// Prints `text`. A reader who closes the pipe early, as `head` does, is no error.
+pub(crate) fn show(text: impl Display) -> miette::Result<()> {
+    let mut out = io::stdout().lock();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).into_diagnostic(),
+        _ => Ok(()),
+    }
+}
+
+/// Prints `value` as one JSON document.
+pub(crate) fn show_json(value: &impl Serialize) -> miette::Result<()> {
+    let text = serde_json::to_string_pretty(value).into_diagnostic()?;
+    show(format_args!("{text}\n"))
+}
+
+/// Tells the person something that is not the result.
+pub(crate) fn tell(text: impl Display) {
+    // Nobody is there to be told that nobody is there.
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
+/// Prints `report` the way it was asked for, and is the status to exit with.
+pub(crate) fn fail(report: &Report, json: bool) -> ExitCode {
+    if json {
+        tell(serde_json::to_string_pretty(&Problem::of(report.as_ref())).unwrap_or_default());
+    } else {
+        tell(format_args!("{report:?}"));
+    }
+    Exit::Failed.into()
+}
+
+/// An error as JSON.
+#[derive(Serialize)]
+struct Problem {
+    code: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<Fault>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    related: Vec<Problem>,
+}
+
+#[derive(Serialize)]
+struct Fault {
+    line: usize,
+    column: usize,
+    message: String,
+}
+
+impl Problem {
+    fn of(error: &dyn Diagnostic) -> Self {
+        let mut causes = Vec::new();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        let related = error.related().into_iter().flatten().map(Self::of);
+        Self {
+            code: error.code().map(|it| it.to_string()).unwrap_or_default(),
+            message: error.to_string(),
+            help: error.help().map(|it| it.to_string()),
+            causes,
+            faults: faults(error),
+            related: related.collect(),
+        }
+    }
+}
+
+fn faults(error: &dyn Diagnostic) -> Vec<Fault> {
+    let (Some(labels), Some(source)) = (error.labels(), error.source_code()) else {
+        return Vec::new();
+    };
+    let fault = |label: miette::LabeledSpan| {
+        let place = source.read_span(label.inner(), 0, 0).ok()?;
+        let message = label.label().unwrap_or_default().to_owned();
+        Some(Fault { line: place.line() + 1, column: place.column() + 1, message })
+    };
+    labels.filter_map(fault).collect()
+}
+
+/// `text` in `style` where standard output shows colours.
+pub(crate) fn paint(text: &str, style: Style) -> String {
+    text.if_supports_color(Stream::Stdout, |text| text.style(style)).to_string()
+}
+
+/// A table with a head; as wide as the terminal, or as its content where there is none.
+pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(head.iter().map(|it| paint(&it.to_uppercase(), Style::new().bold())));
+    table.add_rows(rows);
+    if let Some(width) = width() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    let lines = table.lines().map(|line| line.trim_end().to_owned() + "\n");
+    lines.collect()
+}
+
+/// As [`table`], but no column is ever broken: for rows that are cut to fit already.
+pub(crate) fn plain_table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let widths: Vec<usize> = (0..head.len())
+        .map(|at| {
+            let cells = rows.iter().map(|row| row[at].chars().count());
+            cells.chain([head[at].len()]).max().unwrap_or_default()
+        })
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let cells = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let head: Vec<String> = head.iter().map(|it| it.to_uppercase()).collect();
+    let mut text = paint(&line(&mut head.iter().map(String::as_str)), Style::new().bold()) + "\n";
+    for row in &rows {
+        text.push_str(&line(&mut row.iter().map(String::as_str)));
+        text.push('\n');
+    }
+    text
+}
+
+/// The columns of the terminal on standard output.
+pub(crate) fn width() -> Option<u16> {
+    io::stdout().is_terminal().then(|| terminal_size::terminal_size().map_or(80, |it| it.0.0))
+}
+
+/// `text` cut to fit `columns`.
+pub(crate) fn cut(text: &str, columns: usize) -> String {
+    match text.char_indices().nth(columns) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(columns.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// Asks `question` on a terminal. Without one, `--yes` has to be given.
+pub(crate) fn confirm(question: &str, yes: bool) -> miette::Result<()> {
+    if yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        return Err(miette!(help = "add --yes", "{question} Nobody is here to ask"));
+    }
+    tell(format_args!("{question} [y/N]"));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).into_diagnostic()?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(miette!("nothing was changed")),
+    }
+}
+
+/// Shows on a terminal that something is going on, once it has taken a second.
+pub(crate) struct Progress {
+    stop: Option<mpsc::Sender<()>>,
+    shown: Option<thread::JoinHandle<()>>,
+}
+
+impl Progress {
+    pub(crate) fn start(what: &str) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self { stop: None, shown: None };
+        }
+        let (stop, stopped) = mpsc::channel::<()>();
+        let what = what.to_owned();
+        let shown = thread::spawn(move || {
+            if stopped.recv_timeout(Duration::from_secs(1)) != Err(mpsc::RecvTimeoutError::Timeout)
+            {
+                return;
+            }
+            let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
+            let bar = ProgressBar::new_spinner().with_message(what);
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            while stopped.recv_timeout(Duration::from_millis(100))
+                == Err(mpsc::RecvTimeoutError::Timeout)
+            {
+                bar.tick();
+            }
+            bar.finish_and_clear();
+        });
+        Self { stop: Some(stop), shown: Some(shown) }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(shown) = self.shown.take() {
+            // It only draws; a panic in it has been reported by then.
+            drop(shown.join());
+        }
+    }
+}
+
+/// The text on standard input.
+pub(crate) fn standard_input() -> miette::Result<String> {
+    io::read_to_string(io::stdin()).map_err(|source| {
+        Error::Unreadable {
+            path: "standard input".into(),
+            help: "give UTF-8 text".to_owned(),
+            source,
+        }
+        .into()
+    })
+}
