@@ -289,6 +289,10 @@ impl Loaded {
                             .map(|(inner, value)| (format!("{name}.{inner}"), value)),
                     );
                 }
+                serde_json::Value::Array(items) => {
+                    let items = items.into_iter().enumerate();
+                    values.extend(items.map(|(at, value)| (format!("{name}.{at}"), said(value))));
+                }
                 value => values.push((name, value)),
             }
         }
@@ -357,6 +361,14 @@ impl Loaded {
             }
         }
     }
+}
+
+/// A map without the members that say nothing.
+fn said(mut value: serde_json::Value) -> serde_json::Value {
+    if let serde_json::Value::Object(members) = &mut value {
+        members.retain(|_, member| !member.is_null());
+    }
+    value
 }
 
 fn explain(figment: &Figment, error: figment::Error) -> ConfigError {

@@ -8,12 +8,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{Diagnostic, IntoDiagnostic, Report, miette};
 use owo_colors::{OwoColorize as _, Stream, Style};
 use serde::Serialize;
 use setpoint_ops::Error;
+use unicode_width::UnicodeWidthStr as _;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,38 +124,37 @@ pub(crate) fn paint(text: &str, style: Style) -> String {
     text.if_supports_color(Stream::Stdout, |text| text.style(style)).to_string()
 }
 
-/// A table with a head; as wide as the terminal, or as its content where there is none.
-pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(head.iter().map(|it| paint(&it.to_uppercase(), Style::new().bold())));
-    table.add_rows(rows);
-    if let Some(width) = width() {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
-    let lines = table.lines().map(|line| line.trim_end().to_owned() + "\n");
-    lines.collect()
-}
-
-/// As [`table`], but no column is ever broken: for rows that are cut to fit already.
-pub(crate) fn plain_table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+/// A table with a head, a line a row; cut to the width of a terminal where there is one.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..head.len())
         .map(|at| {
-            let cells = rows.iter().map(|row| row[at].chars().count());
-            cells.chain([head[at].len()]).max().unwrap_or_default()
+            let cells = rows.iter().map(|row| row[at].width());
+            cells.chain([head[at].width()]).max().unwrap_or_default()
         })
         .collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let cells = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        let padded = cells.zip(&widths).map(|(cell, width)| {
+            let padding = width.saturating_sub(cell.width());
+            format!("{cell}{:padding$}", "")
+        });
+        fitted(padded.collect::<Vec<_>>().join("  ").trim_end())
     };
     let head: Vec<String> = head.iter().map(|it| it.to_uppercase()).collect();
-    let mut text = paint(&line(&mut head.iter().map(String::as_str)), Style::new().bold()) + "\n";
-    for row in &rows {
+    let head = line(&mut head.iter().map(String::as_str));
+    let mut text = paint(&head, Style::new().bold()) + "\n";
+    for row in rows {
         text.push_str(&line(&mut row.iter().map(String::as_str)));
         text.push('\n');
     }
     text
+}
+
+/// `line`, cut to the width of a terminal on standard output.
+pub(crate) fn fitted(line: &str) -> String {
+    match width() {
+        Some(columns) => cut(line, columns.into()),
+        None => line.to_owned(),
+    }
 }
 
 /// The columns of the terminal on standard output.

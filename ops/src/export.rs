@@ -31,6 +31,9 @@ pub enum ExportFormat {
     Env,
 }
 
+/// Deeper than any key or value can be: a key of 1,024 bytes has at most 512 segments.
+const MAX_DEPTH: usize = 1_000;
+
 /// The effective settings of `scope` at and below `prefix` as a document of `format`, now or
 /// at the revision `at`. Keys come in the order in which the files have them.
 ///
@@ -74,7 +77,7 @@ fn refuse_other_meaning(
     text: &str,
     format: ExportFormat,
 ) -> Result<()> {
-    let limits = Limits { size_bytes: u64::MAX, depth: usize::MAX, ..Limits::default() };
+    let limits = Limits { size_bytes: u64::MAX, depth: MAX_DEPTH, ..Limits::default() };
     let read = setpoint_importers::read(
         Path::new("export"),
         text.as_bytes(),

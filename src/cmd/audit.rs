@@ -48,7 +48,7 @@ async fn log(context: &Context, limit: u32) -> miette::Result<Exit> {
         ]
     });
     let head = ["revision", "at", "actor", "key", "before", "after", "reason"];
-    console::show(console::table(&head, rows))?;
+    console::show(console::table(&head, &rows.collect::<Vec<_>>()))?;
     Ok(Exit::Done)
 }
 

@@ -28,6 +28,6 @@ pub(super) fn run(context: &Context, command: Command) -> miette::Result<Exit> {
         return Ok(Exit::Done);
     }
     let rows = values.into_iter().map(|it| vec![it.key, it.value.to_string(), it.from]);
-    console::show(console::table(&["key", "value", "from"], rows))?;
+    console::show(console::table(&["key", "value", "from"], &rows.collect::<Vec<_>>()))?;
     Ok(Exit::Done)
 }

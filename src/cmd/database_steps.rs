@@ -56,7 +56,7 @@ async fn status(context: &Context) -> miette::Result<Exit> {
     let rows = states
         .into_iter()
         .flat_map(|(state, steps)| steps.into_iter().map(move |step| vec![step, state.to_owned()]));
-    console::show(console::table(&["step", "state"], rows))?;
+    console::show(console::table(&["step", "state"], &rows.collect::<Vec<_>>()))?;
     Ok(Exit::Done)
 }
 

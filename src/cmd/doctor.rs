@@ -44,7 +44,7 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
         let rows = checks.into_iter().map(|it| {
             vec![it.check.to_owned(), if it.ok { "ok" } else { "WRONG" }.to_owned(), it.says]
         });
-        console::show(console::table(&["check", "state", "says"], rows))?;
+        console::show(console::table(&["check", "state", "says"], &rows.collect::<Vec<_>>()))?;
     }
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }

@@ -33,7 +33,7 @@ async fn all(context: &Context, limit: u32) -> miette::Result<Exit> {
         vec![it.id.to_string(), it.at, it.actor, it.channel, it.kind, changes, reason]
     });
     let head = ["revision", "at", "actor", "channel", "kind", "changes", "reason"];
-    console::show(console::table(&head, rows))?;
+    console::show(console::table(&head, &rows.collect::<Vec<_>>()))?;
     Ok(Exit::Done)
 }
 
@@ -52,6 +52,9 @@ async fn of_key(context: &Context, text: &str, limit: u32) -> miette::Result<Exi
         let key = it.key.to_string();
         vec![it.revision.to_string(), it.at, it.actor, key, value(it.before), value(it.after)]
     });
-    console::show(console::table(&["revision", "at", "actor", "key", "before", "after"], rows))?;
+    console::show(console::table(
+        &["revision", "at", "actor", "key", "before", "after"],
+        &rows.collect::<Vec<_>>(),
+    ))?;
     Ok(Exit::Done)
 }

@@ -82,5 +82,5 @@ pub(super) fn table(settings: &[Setting]) -> String {
             it.revision.to_string(),
         ]
     });
-    console::plain_table(&["key", "value", "type", "layer", "revision"], rows.collect())
+    console::table(&["key", "value", "type", "layer", "revision"], &rows.collect::<Vec<_>>())
 }

@@ -107,7 +107,7 @@ fn push_change(text: &mut String, change: &Change) {
         Class::Converge => format!("  {sign} {key} = {before} (same on both sides)"),
         Class::Conflict => format!("  {sign} {key}"),
     };
-    text.push_str(&console::paint(&fitted(&line), style));
+    text.push_str(&console::paint(&console::fitted(&line), style));
     text.push('\n');
     if change.class == Class::Conflict {
         let origin = change.origin.as_ref().map(|it| format!("  ({it})")).unwrap_or_default();
@@ -116,7 +116,7 @@ fn push_change(text: &mut String, change: &Change) {
             format!("      new    {after}{origin}"),
             format!("      before {}", value(change.seed.as_ref())),
         ] {
-            text.push_str(&fitted(&line));
+            text.push_str(&console::fitted(&line));
             text.push('\n');
         }
     }
@@ -125,12 +125,4 @@ fn push_change(text: &mut String, change: &Change) {
 /// A value as it is shown in a line; `(none)` if there is none.
 pub(super) fn value(value: Option<&TypedValue>) -> String {
     value.map_or_else(|| "(none)".to_owned(), TypedValue::text)
-}
-
-/// `line`, cut to the width of a terminal.
-fn fitted(line: &str) -> String {
-    match console::width() {
-        Some(columns) => console::cut(line, columns.into()),
-        None => line.to_owned(),
-    }
 }
