@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict, Query};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
     EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
 };
 use setpoint_entity::{change, head, revision, seed, setting, source};
@@ -15,7 +15,7 @@ use crate::audit::{self, ChainedChange};
 use crate::database::Database;
 use crate::plan::{Change, Class, Plan, SourceStatus};
 use crate::setting::layer as setting_layer;
-use crate::source::ReadSource;
+use crate::source::{ReadSource, tree_hash};
 use crate::{Error, Result, rows, time};
 
 /// The door through which a revision came.
@@ -72,9 +72,8 @@ async fn apply_within(
     now: DateTime<Utc>,
 ) -> Result<Applied> {
     let head = lock_head(db).await?;
-    let earlier = revision::Entity::find().filter(revision::Column::PlanHash.eq(&plan.hash));
-    if let Some(earlier) = earlier.one(db).await? {
-        return Ok(Applied::Before(earlier.id));
+    if let Some(id) = applied_as(db, &plan.hash).await? {
+        return Ok(Applied::Before(id));
     }
     if plan.is_empty() {
         let revision = head.revision;
@@ -112,6 +111,7 @@ async fn apply_within(
     write_settings(db, plan, id, &at).await?;
     remember_seeds(db, plan, sources).await?;
     remember_sources(db, plan, sources, id, now).await?;
+    forget_moved_sources(db, sources).await?;
     let next = head::ActiveModel {
         id: Set(head.id),
         revision: Set(id),
@@ -123,20 +123,32 @@ async fn apply_within(
     Ok(Applied::Revision(id))
 }
 
+/// The revision that the plan of this hash has become, if it has been applied.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub async fn applied_as(db: &impl ConnectionTrait, plan_hash: &str) -> Result<Option<i64>> {
+    let earlier = revision::Entity::find().filter(revision::Column::PlanHash.eq(plan_hash));
+    Ok(earlier.one(db).await?.map(|it| it.id))
+}
+
 /// The newest revision, and the history it belongs to.
 ///
 /// # Errors
 ///
 /// [`Error::Database`].
 pub async fn head(db: &impl ConnectionTrait) -> Result<head::Model> {
-    let head = head::Entity::find().one(db).await?;
-    head.ok_or_else(|| sea_orm::DbErr::RecordNotFound("the table `head` is empty".into()).into())
+    the_head(head::Entity::find().one(db).await?)
 }
 
 /// As [`head`]; on PostgreSQL every other writer waits from here on, on SQLite it does already.
 async fn lock_head(db: &DatabaseTransaction) -> Result<head::Model> {
-    let head = head::Entity::find().lock_exclusive().one(db).await?;
-    head.ok_or_else(|| sea_orm::DbErr::RecordNotFound("the table `head` is empty".into()).into())
+    the_head(head::Entity::find().lock_exclusive().one(db).await?)
+}
+
+fn the_head(found: Option<head::Model>) -> Result<head::Model> {
+    found.ok_or_else(|| DbErr::RecordNotFound("the table `head` is empty".into()).into())
 }
 
 async fn silence_triggers(db: &DatabaseTransaction, revision: i64) -> Result<()> {
@@ -374,7 +386,7 @@ async fn write_seeds(db: &DatabaseTransaction, news: Vec<seed::Model>) -> Result
     Ok(())
 }
 
-/// Keeps each file that was read as it was, and forgets those whose every key has moved away.
+/// Keeps each file that was read as it was.
 async fn remember_sources(
     db: &DatabaseTransaction,
     plan: &Plan,
@@ -419,6 +431,28 @@ async fn remember_sources(
             Some(_) => source::Entity::update(row).exec(db).await.map(drop)?,
             None => source::Entity::insert(row).exec_without_returning(db).await.map(drop)?,
         }
+    }
+    Ok(())
+}
+
+/// Forgets files that every key has moved away from, to one that is new.
+async fn forget_moved_sources(db: &DatabaseTransaction, sources: &[ReadSource]) -> Result<()> {
+    let new = sources.iter().filter(|it| it.status == SourceStatus::New);
+    let namespaces: HashSet<&str> = new.map(|it| it.declared.namespace.as_str()).collect();
+    for namespace in namespaces {
+        let with_seeds = Query::select()
+            .distinct()
+            .column(seed::Column::Source)
+            .from(seed::Entity)
+            .and_where(seed::Column::Namespace.eq(namespace))
+            .take();
+        source::Entity::delete_many()
+            .filter(source::Column::Namespace.eq(namespace))
+            .filter(source::Column::Path.not_in_subquery(with_seeds))
+            .filter(source::Column::TreeHash.ne(tree_hash(&[])))
+            .filter(source::Column::OpenConflicts.eq(0))
+            .exec(db)
+            .await?;
     }
     Ok(())
 }

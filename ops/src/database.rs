@@ -391,7 +391,7 @@ pub async fn down(database: &Database, steps: u32) -> Result<()> {
 /// PostgreSQL lets two processes create the same table at once, and one of them fails.
 async fn lock_schema(transaction: &DatabaseTransaction) -> Result<()> {
     if transaction.get_database_backend() == DbBackend::Postgres {
-        transaction.execute_unprepared("SELECT pg_advisory_xact_lock(7_387_402_911)").await?;
+        transaction.execute_unprepared("SELECT pg_advisory_xact_lock(7387402911)").await?;
     }
     Ok(())
 }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -101,12 +102,15 @@ pub enum Error {
     )]
     Unwritable { path: PathBuf, source: io::Error },
 
-    #[error("`{key}` of namespace `{namespace}` comes from two sources: {first} and {second}")]
+    #[error("two sources have the same key:{}", claims.iter().map(|it| format!("\n{it}")).collect::<String>())]
     #[diagnostic(
         code(source::claimed_twice),
-        help("give one of them another `prefix`, `layer` or `namespace` in setpoint.toml")
+        help(
+            "nothing was changed; give one source another `prefix`, `layer` or `namespace` in \
+             setpoint.toml"
+        )
     )]
-    ClaimedTwice { namespace: String, key: String, first: String, second: String },
+    ClaimedTwice { claims: Vec<Claim> },
 
     #[error("{what} cannot be written as {format}")]
     #[diagnostic(code(export::unwritable), help("{help}"))]
@@ -180,6 +184,20 @@ pub enum Error {
     )]
     DiskFull { place: String },
 
+    #[error("the disk of {place} failed")]
+    #[diagnostic(
+        code(database::disk),
+        help("nothing was changed; check the disk and what the system's log says of it")
+    )]
+    DiskFailed { place: String },
+
+    #[error("{place} cannot be opened or written")]
+    #[diagnostic(
+        code(database::not_writable),
+        help("check that the file and its folder are yours to write")
+    )]
+    NotWritable { place: String },
+
     #[error("the settings in the database are not those that were imported: {difference}")]
     #[diagnostic(
         code(verify::differs),
@@ -192,6 +210,22 @@ pub enum Error {
     Database(#[from] DbErr),
 }
 
+/// A key that two sources have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    pub namespace: String,
+    pub key: String,
+    pub first: String,
+    pub second: String,
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespace, key, first, second } = self;
+        write!(f, "`{key}` of {namespace}: {first} and {second}")
+    }
+}
+
 impl Error {
     /// The same error with the name of the database, where SQLite's code tells what it is.
     pub fn at(self, place: &str) -> Self {
@@ -201,6 +235,8 @@ impl Error {
         let place = place.to_owned();
         match sqlite_code(error) {
             Some(5 | 6) => Self::Locked { place },
+            Some(8 | 14) => Self::NotWritable { place },
+            Some(10) => Self::DiskFailed { place },
             Some(13) => Self::DiskFull { place },
             Some(11 | 26) => Self::NotADatabase { place },
             _ => self,

@@ -8,6 +8,7 @@ use setpoint_entity::seed;
 use setpoint_importers::{Entry, Key, Limits, TypedValue};
 
 use crate::apply::head;
+use crate::error::Claim;
 use crate::export::tree;
 use crate::merge::{Outcome, merge};
 use crate::plan::{Author, Base, Change, Class, Kind, Origin, Plan, PlannedSource, SourceStatus};
@@ -109,6 +110,7 @@ fn planned(source: &ReadSource) -> PlannedSource {
 /// Sorts what the changed files say by layer, where two files must not say the same.
 fn collect(sources: &[ReadSource]) -> Result<BTreeMap<LayerName, Layer>> {
     let mut layers = BTreeMap::<LayerName, Layer>::new();
+    let mut claims = Vec::new();
     for source in sources {
         let Some(meaning) = &source.meaning else { continue };
         if source.status == SourceStatus::SameMeaning {
@@ -121,32 +123,42 @@ fn collect(sources: &[ReadSource]) -> Result<BTreeMap<LayerName, Layer>> {
         for Entry { key, value, place } in &meaning.entries {
             let origin =
                 Origin { file: declared.path.clone(), line: place.line, column: place.column };
-            let second = origin.to_string();
             let theirs = Theirs { value: value.clone(), origin };
             if let Some(first) = layer.theirs.insert(key.clone(), theirs) {
-                return Err(Error::ClaimedTwice {
-                    namespace: declared.namespace.clone(),
-                    key: key.to_string(),
-                    first: first.origin.to_string(),
-                    second,
-                });
+                claims.push(claim(
+                    &declared.namespace,
+                    key,
+                    &first.origin,
+                    &layer.theirs[key].origin,
+                ));
             }
         }
     }
     for ((namespace, _), layer) in &layers {
         for (key, theirs) in &layer.theirs {
             let above = key.ancestors().find_map(|it| layer.theirs.get(it));
-            if let Some(above) = above {
-                return Err(Error::ClaimedTwice {
-                    namespace: namespace.clone(),
-                    key: key.to_string(),
-                    first: above.origin.to_string(),
-                    second: theirs.origin.to_string(),
-                });
-            }
+            claims.extend(above.map(|it| claim(namespace, key, &it.origin, &theirs.origin)));
         }
     }
+    refuse(claims)?;
     Ok(layers)
+}
+
+fn claim(namespace: &str, key: &Key, first: &impl ToString, second: &impl ToString) -> Claim {
+    Claim {
+        namespace: namespace.to_owned(),
+        key: key.to_string(),
+        first: first.to_string(),
+        second: second.to_string(),
+    }
+}
+
+/// Tells of all `claims` at once, or of as many as a person reads.
+fn refuse(mut claims: Vec<Claim>) -> Result<()> {
+    const READ: usize = 20;
+    claims.sort();
+    claims.truncate(READ);
+    if claims.is_empty() { Ok(()) } else { Err(Error::ClaimedTwice { claims }) }
 }
 
 async fn load(
@@ -174,6 +186,7 @@ fn refuse_second_claims(
     root: &Path,
 ) -> Result<()> {
     let mut holds = HashMap::<&str, bool>::new();
+    let mut claims = Vec::new();
     for (key, theirs) in &layer.theirs {
         let Some(seed) = layer.seeds.get(key).filter(|it| it.source != theirs.origin.file) else {
             continue;
@@ -190,15 +203,10 @@ fn refuse_second_claims(
             }
         });
         if held {
-            return Err(Error::ClaimedTwice {
-                namespace: namespace.to_owned(),
-                key: key.to_string(),
-                first: seed.source.clone(),
-                second: theirs.origin.to_string(),
-            });
+            claims.push(claim(namespace, key, &seed.source, &theirs.origin));
         }
     }
-    Ok(())
+    refuse(claims)
 }
 
 /// One key's merge, before it is known whether it can stand beside the others.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::apply::{Applied, Channel, apply};
+use crate::apply::{Applied, Channel, applied_as, apply};
 use crate::database::{self, Access, Location, Settings};
 use crate::import::Import;
 use crate::{Error, Result, originals, verify};
@@ -39,6 +39,9 @@ pub async fn migrate(
     if plan.is_empty() && sources.iter().all(|it| it.meaning.is_none()) {
         return Ok(Migrated { revision: None, originals: None, verified: 0 });
     }
+    if let Some(revision) = applied_before(location, settings, &plan.hash).await? {
+        return Ok(Migrated { revision: Some(revision), originals: None, verified: 0 });
+    }
     let originals = match plan.is_empty() || sources.is_empty() {
         true => None,
         false => Some(originals::copy(backups, sources, now)?),
@@ -58,4 +61,17 @@ pub async fn migrate(
     };
     db.close().await?;
     Ok(Migrated { revision, originals, verified })
+}
+
+/// The revision that the plan of this hash has become already.
+async fn applied_before(
+    location: &Location,
+    settings: Settings,
+    plan_hash: &str,
+) -> Result<Option<i64>> {
+    match database::open(location, Access::Read, settings).await {
+        Ok(db) => applied_as(&db.connection, plan_hash).await.map_err(|error| error.at(db.place())),
+        Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -1,0 +1,236 @@
+"""Times whole processes of setpoint and sqlite3 in turn, pair by pair, and writes results.md.
+
+The peer of an import is `sqlite3 .import` of the rows that the import makes, into a table of the
+same definition, with WAL and synchronous FULL. Times are wall-clock seconds of the process;
+ratios are medians of the pairs, since a machine's speed drifts between them.
+"""
+
+import csv
+import os
+import platform
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SETPOINT = ROOT / "target/release/setpoint"
+PAIRS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+TABLE = """CREATE TABLE setting (namespace text NOT NULL, layer text NOT NULL, key text NOT NULL,
+value text NOT NULL, value_type text NOT NULL, format text, revision bigint NOT NULL,
+created_at text NOT NULL, updated_at text NOT NULL, updated_by text NOT NULL,
+PRIMARY KEY (namespace, layer, key)) WITHOUT ROWID"""
+
+
+def settings(count):
+    """Pairs of key and value: ten values a section, a hundred sections a chapter."""
+    kinds = [
+        lambda i: "true" if i % 2 else "false",
+        lambda i: str(i),
+        lambda i: f"{i}.5",
+        lambda i: f'"#{i % 0xFFFFFF:06x}"',
+        lambda i: f'"a text that says a little about number {i}"',
+    ]
+    for i in range(count):
+        yield f"chapter{i // 1000:04}", f"section{i // 10 % 100:03}", f"value{i % 10}", kinds[i % 5](i)
+
+
+def write_yaml(path, count):
+    chapter = section = None
+    with open(path, "w") as file:
+        for one, two, name, value in settings(count):
+            if one != chapter:
+                file.write(f"{one}:\n")
+                chapter, section = one, None
+            if two != section:
+                file.write(f"  {two}:\n")
+                section = two
+            file.write(f"    {name}: {value}\n")
+
+
+def run(command, **options):
+    """Seconds and peak memory in MiB of one process."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begin
+    if status != 0:
+        sys.exit(f"{command} failed with {status}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def setpoint(folder, *arguments):
+    environment = {**os.environ, "SETPOINT_LIMITS__FILE_SIZE_BYTES": str(1 << 30)}
+    command = [str(SETPOINT), "--database", f"{folder}/bench.db", "--actor", "bench", *arguments]
+    return command, environment
+
+
+def pairs(ours, theirs, before=lambda: None):
+    """Runs both in turn, `PAIRS` times after a warm-up, with `before` before each."""
+    measured = []
+    for turn in range(PAIRS + 1):
+        before()
+        a = ours()
+        before()
+        b = theirs()
+        if turn:
+            measured.append((a, b))
+    return measured
+
+
+def row(name, measured, limit):
+    ours = statistics.median(a[0] for a, _ in measured)
+    peer = statistics.median(b[0] for _, b in measured)
+    ratios = sorted(a[0] / b[0] for a, b in measured)
+    memory = max(a[1] for a, _ in measured)
+    line = (
+        f"| {name} | {ours * 1000:.1f} ms | {peer * 1000:.1f} ms "
+        f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) "
+        f"| {limit} | {memory:.0f} MiB |"
+    )
+    print(line, flush=True)
+    return line
+
+
+def imports(folder, count):
+    source = folder / "settings.yaml"
+    write_yaml(source, count)
+    clean = folder / "clean"
+
+    def wipe():
+        shutil.rmtree(clean, ignore_errors=True)
+        clean.mkdir()
+
+    def first():
+        command, environment = setpoint(clean, "migrate", str(source))
+        return run(command, env=environment)
+
+    wipe()
+    first()
+    database = sqlite3.connect(clean / "bench.db")
+    rows = database.execute("SELECT * FROM setting").fetchall()
+    database.close()
+    assert len(rows) == count, f"{len(rows)} of {count} settings"
+    with open(folder / "rows.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    script = folder / "import.sql"
+    script.write_text(
+        "PRAGMA journal_mode=WAL;\nPRAGMA synchronous=FULL;\n"
+        f"{TABLE};\n.mode csv\n.import {folder}/rows.csv setting\n"
+    )
+
+    def peer():
+        with open(script) as text:
+            return run(["sqlite3", str(clean / "peer.db")], stdin=text)
+
+    lines = [row(f"first import of {count:,} settings (YAML)", pairs(first, peer, wipe), "5")]
+    wipe()
+    first()
+
+    def again():
+        command, environment = setpoint(clean, "migrate", str(source))
+        return run(command, env=environment)
+
+    def peer_again():
+        (clean / "peer.db").unlink(missing_ok=True)
+        return peer()
+
+    lines.append(row(f"re-import of {count:,}, file unchanged", pairs(again, peer_again), "1"))
+
+    reformatted = source.read_text()
+
+    def reformat():
+        source.write_text(reformatted + f"# {time.time_ns()}\n")
+
+    lines.append(
+        row(f"re-import of {count:,}, a comment changed", pairs(again, peer_again, reformat), "1")
+    )
+    key = "chapter0000.section042.value3"
+
+    def get():
+        command, environment = setpoint(clean, "get", key)
+        return run(command, env=environment)
+
+    def select():
+        sql = f"SELECT value FROM setting WHERE namespace='default' AND layer='base' AND key='{key}'"
+        return run(["sqlite3", str(clean / "bench.db"), sql])
+
+    global PAIRS
+    PAIRS, kept = PAIRS * 10, PAIRS
+    lines.append(row("get, whole process", pairs(get, select), "4"))
+    PAIRS = kept
+    return lines
+
+
+def planning(folder):
+    """Dry runs against a database that has every setting, in a file that changes one in ten."""
+    lines = []
+    for count in (1_000, 10_000, 100_000, 1_000_000):
+        place = folder / f"plan{count}"
+        place.mkdir()
+        source = place / "settings.yaml"
+        write_yaml(source, count)
+        command, environment = setpoint(place, "migrate", str(source))
+        run(command, env=environment)
+        text = source.read_text().replace("number 1", "the number 1")
+        source.write_text(text)
+        command, environment = setpoint(place, "migrate", "--dry-run", str(source))
+        seconds, memory = min(run(command, env=environment) for _ in range(3))
+        line = (
+            f"| {count:,} | {seconds * 1000:.0f} ms | {seconds / count * 1e6:.2f} µs | {memory:.0f} MiB |"
+        )
+        print(line, flush=True)
+        lines.append(line)
+        shutil.rmtree(place)
+    return lines
+
+
+def machine():
+    model = next(
+        (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), "?"
+    )
+    peer = subprocess.run(["sqlite3", "--version"], capture_output=True, text=True).stdout.split()[0]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    revision = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT
+    ).stdout.strip()
+    return (
+        f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, "
+        f"sqlite3 {peer}, commit {revision}, {PAIRS} pairs"
+    )
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="setpoint-bench-") as name:
+        folder = Path(name)
+        facts = machine()
+        measured = imports(folder, 100_000)
+        planned = planning(folder)
+    text = f"""# Measured
+
+By `make bench`, which writes this file: {facts}.
+
+Whole processes, setpoint and sqlite3 in turn; the ratio is the median of the pairs, with the
+lowest and the highest. The peer of an import is `sqlite3 .import` of the same rows into a table
+of the same definition, WAL and synchronous FULL; of get, `sqlite3 db 'SELECT …'`.
+
+| what | setpoint | sqlite3 | ratio | wanted below | peak memory |
+|---|---|---|---|---|---|
+{chr(10).join(measured)}
+
+A dry run of a file that changes one setting in fifty, against a database that has them all:
+
+| settings | time | a setting | peak memory |
+|---|---|---|---|
+{chr(10).join(planned)}
+"""
+    (ROOT / "bench/results.md").write_text(text)
+
+
+main()

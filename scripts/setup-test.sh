@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Installs what the tests need and the machine lacks, from Debian's packages and crates.io.
+# Says what it installs; does nothing where nothing is missing. As root, or with sudo.
+#
+#   scripts/setup-test.sh         for `make test`
+#   scripts/setup-test.sh build   only what a build needs
+set -euo pipefail
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+if ! has cargo; then
+    echo "setup: there is no cargo; install Rust 1.95 or newer from https://rustup.rs" >&2
+    exit 1
+fi
+
+missing=()
+has cc || missing+=(gcc libc6-dev)
+if [[ ${1:-} != build ]]; then
+    has git || missing+=(git)
+    has sqlite3 || missing+=(sqlite3)
+    # The server's programs are not on PATH: Debian keeps one folder a version.
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb \
+        || missing+=(postgresql)
+fi
+# The README's commands are run by a script in Python.
+[[ ${1:-} == build ]] || has python3 || missing+=(python3-minimal)
+
+if ((${#missing[@]})); then
+    echo "setup: installing ${missing[*]} from the distribution's packages"
+    if ! has apt-get; then
+        echo "setup: there is no apt-get; install them by hand and run this again" >&2
+        exit 1
+    fi
+    root=()
+    if ((EUID != 0)); then
+        if ! has sudo; then
+            echo "setup: neither root nor sudo; run as root: apt-get install ${missing[*]}" >&2
+            exit 1
+        fi
+        root=(sudo)
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    "${root[@]}" apt-get update -qq
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+fi
+
+if [[ ${1:-} != build ]] && ! cargo nextest --version >/dev/null 2>&1; then
+    echo "setup: installing cargo-nextest with cargo; this takes some minutes, once"
+    if ! cargo install --locked --quiet cargo-nextest; then
+        echo "setup: cargo-nextest could not be installed; cargo test does its work" >&2
+    fi
+fi

@@ -1,0 +1,316 @@
+//! A folder, a database and the real program in them.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::postgres;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_setpoint");
+
+/// An empty folder that `setpoint` is run in, by ann, with a database that does not exist yet.
+pub struct World {
+    folder: TempDir,
+    postgres: Option<postgres::Database>,
+    namespace: Cell<&'static str>,
+}
+
+/// How a run of the program ended, with everything masked that differs from run to run.
+pub struct Ran {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+    mask: Mask,
+}
+
+/// Every file of a folder, with what is in it.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+impl World {
+    pub fn sqlite() -> Self {
+        Self { folder: TempDir::new().unwrap(), postgres: None, namespace: Cell::new("default") }
+    }
+
+    pub fn postgres() -> Self {
+        Self { postgres: Some(postgres::Database::create()), ..Self::sqlite() }
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.postgres.is_some()
+    }
+
+    /// The namespace of all commands from here on.
+    pub fn in_namespace(&self, namespace: &'static str) {
+        self.namespace.set(namespace);
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn database(&self) -> String {
+        match &self.postgres {
+            None => "setpoint.db".to_owned(),
+            Some(it) => it.url(),
+        }
+    }
+
+    /// Writes a file, with the folders that it needs.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Writes `text` as settings.yaml and migrates it.
+    pub fn migrate(&self, text: &str) -> Ran {
+        self.write("settings.yaml", text);
+        self.run(&["migrate", "settings.yaml"])
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, "")
+    }
+
+    /// As [`World::run`], with `input` on standard input.
+    pub fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut child = self.start(arguments);
+        write_all(&mut child, input);
+        self.end(child)
+    }
+
+    /// Starts the program; [`World::end`] waits for it.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    pub fn end(&self, child: Child) -> Ran {
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            mask: Mask { folder: self.folder.path().to_owned(), database: self.database() },
+        }
+    }
+
+    /// The program in this folder and an environment that says nothing.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(self.folder()).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.args(["--actor", "ann", "--database", &self.database()]);
+        command.args(["--namespace", self.namespace.get()]).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command that has to succeed and gives what it printed.
+    #[track_caller]
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        assert_eq!(ran.status, 0, "{arguments:?}\n{ran}");
+        ran.stdout
+    }
+
+    /// What a command prints with --json, whether it succeeds or not.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        self.run(&[arguments, &["--json"]].concat()).json()
+    }
+
+    /// The value of a key as `get` prints it, or `(none)`.
+    pub fn get(&self, key: &str) -> String {
+        let ran = self.run(&["get", key]);
+        match ran.status {
+            0 => ran.stdout.trim_end_matches('\n').to_owned(),
+            _ if ran.stderr.contains("setting::unknown") => "(none)".to_owned(),
+            _ => panic!("{ran}"),
+        }
+    }
+
+    /// The newest revision; 0 if there is no database yet.
+    pub fn revision(&self) -> i64 {
+        let ran = self.run(&["history", "--json", "--limit", "1"]);
+        if ran.status != 0 {
+            let code = ran.problem()["code"].clone();
+            assert!(code == "database::missing" || code == "database::empty", "{ran}");
+            return 0;
+        }
+        ran.json()[0]["id"].as_i64().unwrap_or_default()
+    }
+
+    /// Runs `sql` in sqlite3 or psql. Gives the rows, fields separated by `|`.
+    #[track_caller]
+    pub fn sql(&self, sql: &str) -> String {
+        self.try_sql(sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// As [`World::sql`]; the error is what the tool said.
+    pub fn try_sql(&self, sql: &str) -> Result<String, String> {
+        match &self.postgres {
+            Some(database) => database.sql(sql),
+            None => {
+                let mut sqlite3 = Command::new("sqlite3");
+                sqlite3.args(["-batch", "-bail", "-cmd", ".timeout 5000"]);
+                fed(sqlite3.arg(self.path("setpoint.db")), sql)
+            }
+        }
+    }
+
+    /// Every file in this folder, by its path.
+    pub fn files(&self) -> Files {
+        let mut files = Files::new();
+        collect(self.folder(), self.folder(), &mut files);
+        files
+    }
+
+    /// The names of [`World::files`].
+    pub fn file_names(&self) -> Vec<String> {
+        self.files().into_keys().collect()
+    }
+
+    /// The newest copy of the originals.
+    pub fn originals(&self) -> PathBuf {
+        let copies = fs::read_dir(self.path("backups")).unwrap();
+        copies.map(|it| it.unwrap().path()).max().unwrap()
+    }
+}
+
+fn collect(folder: &Path, root: &Path, files: &mut Files) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, root, files);
+        } else {
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            files.insert(name, fs::read(&path).unwrap());
+        }
+    }
+}
+
+impl Ran {
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{self}"))
+    }
+
+    /// The error on standard error as JSON; notes before it are skipped.
+    #[track_caller]
+    pub fn problem(&self) -> Value {
+        let start = self.stderr.find("{\n").unwrap_or_else(|| panic!("no problem in\n{self}"));
+        serde_json::from_str(&self.stderr[start..]).unwrap_or_else(|it| panic!("{it}\n{self}"))
+    }
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}", self.status)?;
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                write!(f, "\n-- {name}\n{}", self.mask.text(text).trim_end())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What differs from run to run and from database to database.
+struct Mask {
+    folder: PathBuf,
+    database: String,
+}
+
+impl Mask {
+    fn text(&self, text: &str) -> String {
+        let bare = self.database.replace("setpoint@", "");
+        let text = text
+            .replace(&self.database, "[database]")
+            .replace(&bare, "[database]")
+            .replace(&self.folder.display().to_string(), "[folder]");
+        let shapes = [
+            ("sha256:[hash]", format!("sha256:{}", "h".repeat(64))),
+            ("[epoch]", "h".repeat(32)),
+            ("[time]", "dddd-dd-ddTdd:dd:dd.dddZ".to_owned()),
+            ("[time]", "ddddddddTdddddd.dddZ".to_owned()),
+        ];
+        let replaced = shapes.iter().fold(text, |text, (name, shape)| replaced(&text, shape, name));
+        replaced.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    }
+}
+
+/// `text` with `name` for everything of `shape`, where d is a digit and h a hex digit.
+fn replaced(text: &str, shape: &str, name: &str) -> String {
+    let fits = |text: &str| {
+        let mut characters = text.chars();
+        shape.chars().all(|wanted| {
+            characters.next().is_some_and(|it| match wanted {
+                'd' => it.is_ascii_digit(),
+                'h' => matches!(it, '0'..='9' | 'a'..='f'),
+                _ => it == wanted,
+            })
+        })
+    };
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let skipped = if fits(rest) {
+            masked.push_str(name);
+            shape.len()
+        } else {
+            masked.push(character);
+            character.len_utf8()
+        };
+        rest = &rest[skipped..];
+    }
+    masked
+}
+
+/// Runs `command` with `input` on standard input; what it printed, or what it complained of.
+pub fn fed(command: &mut Command, input: &str) -> Result<String, String> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let spawned = command.spawn();
+    let mut child = spawned.unwrap_or_else(|error| {
+        panic!("{:?} is needed ({error}): `make test` installs it", command.get_program())
+    });
+    write_all(&mut child, input);
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap().trim_end().to_owned();
+    match output.status.success() {
+        true => Ok(text(output.stdout)),
+        false => Err(text(output.stderr)),
+    }
+}
+
+/// A program that ends without reading its input is no error here.
+fn write_all(child: &mut Child, input: &str) {
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+}
+
+/// A file of the project's own fixtures.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// One runtime a process, for tests that call the library itself.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().unwrap()).block_on(work)
+}
