@@ -432,15 +432,9 @@ struct Values {
 impl Values {
     /// The user the process runs as.
     fn of_user() -> Self {
-        let mut values = Dict::new();
-        if let Some(user) = ["USER", "LOGNAME"]
-            .iter()
-            .find_map(|it| std::env::var(it).ok())
-            .filter(|it| !it.is_empty())
-        {
-            values.insert("actor".to_owned(), user.into());
-        }
-        Self { name: "USER".to_owned(), values }
+        let user = whoami::username().ok().filter(|it| !it.is_empty());
+        let values = user.map(|user| ("actor".to_owned(), user.into())).into_iter().collect();
+        Self { name: "the user".to_owned(), values }
     }
 
     fn of_file(path: &Path, text: String) -> Result<Self, ConfigError> {

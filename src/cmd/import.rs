@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use setpoint_ops::edit;
 
-use super::{Context, Exit, How, Into, key};
+use super::{Context, Exit, How, InLayer, key};
 use crate::console;
 
 /// Set everything that a document says, as an edit
@@ -30,7 +30,7 @@ pub(super) struct Args {
     replace: bool,
 
     #[command(flatten)]
-    into: Into,
+    into: InLayer,
 
     #[command(flatten)]
     how: How,

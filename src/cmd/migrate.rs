@@ -81,6 +81,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         let backups = context.loaded.backups();
         migrate(&location, settings, &import, &backups, super::Channel::Cli, Utc::now()).await?
     };
+    tracing::info!(revision = done.revision, changes = import.plan.changes.len(), "migrated");
     show(context, &import, &done)
 }
 

@@ -210,6 +210,7 @@ impl Context {
                 applied => {
                     let applied = applied?;
                     db.close().await?;
+                    tracing::info!(?applied, changes = plan.changes.len(), "applied a plan");
                     return view::applied(self, &plan, applied);
                 }
             }
@@ -272,7 +273,7 @@ struct Which {
 
 /// Where an edit goes.
 #[derive(Args)]
-struct Into {
+struct InLayer {
     /// The layer that is changed
     #[arg(long, value_name = "NAME", default_value = BASE)]
     layer: String,

@@ -4,7 +4,7 @@ use miette::miette;
 use setpoint_ops::ValueType;
 use setpoint_ops::edit::{self, Edits, parse_value};
 
-use super::{Context, Exit, How, Into, key};
+use super::{Context, Exit, How, InLayer, key};
 use crate::console;
 
 /// Set one value
@@ -24,7 +24,7 @@ pub(super) struct Args {
     value_type: Option<Type>,
 
     #[command(flatten)]
-    into: Into,
+    into: InLayer,
 
     #[command(flatten)]
     how: How,

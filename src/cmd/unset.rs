@@ -1,7 +1,7 @@
 use setpoint_ops::Error;
 use setpoint_ops::edit::{self, Edits};
 
-use super::{Context, Exit, How, Into, key};
+use super::{Context, Exit, How, InLayer, key};
 
 /// Take a setting away from its layer
 #[derive(clap::Args)]
@@ -13,7 +13,7 @@ pub(super) struct Args {
     recursive: bool,
 
     #[command(flatten)]
-    into: Into,
+    into: InLayer,
 
     #[command(flatten)]
     how: How,
