@@ -28,14 +28,15 @@ demo: ready-to-build ## build, migrate fixtures into SQLite, show the dry run, t
 .PHONY: test
 test: ready fmt lint ## everything CI checks; installs what it lacks, and says so
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		cargo nextest run --locked --workspace; \
+		cargo nextest run --locked --workspace --no-fail-fast; \
 	else \
 		echo "test: without cargo-nextest, cargo test runs the tests"; \
-		cargo test --locked --workspace --all-targets; \
+		cargo test --locked --workspace --all-targets --no-fail-fast; \
 	fi
 	@if git grep -qE '^ *//[/!].*```' -- '*.rs'; then cargo test --locked --workspace --doc; fi
 	@cargo build --locked
-	@scripts/demo.sh $(BINARY) >/dev/null && echo "demo: 1 passed, 0 failed"
+	@shown=$$(scripts/demo.sh $(BINARY)) || { echo "$$shown"; exit 1; }; \
+		echo "demo: 1 passed, 0 failed"
 	@scripts/readme.py --check $(BINARY)
 
 .PHONY: fmt
@@ -59,7 +60,7 @@ bench: ready ## measure against sqlite3 and write bench/results.md
 	@bench/run.sh
 
 .PHONY: audit
-audit: ## licences, sources and known vulnerabilities of dependencies; needs the advisory database
+audit: ## licences, sources and vulnerabilities of dependencies; needs the network
 	@cargo deny --version >/dev/null 2>&1 || { \
 		echo "audit: installing cargo-deny with cargo"; cargo install --locked cargo-deny; }
 	@cargo deny check

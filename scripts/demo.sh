@@ -12,7 +12,7 @@ ln -s "$binary" "$demo/bin/setpoint"
 cp "$fixtures/visualiser/history/01.yaml" "$demo/settings.yaml"
 cp "$fixtures/visualiser/dev_config.toml" "$demo/"
 cd "$demo"
-export PATH="$demo/bin:$PATH" USER="${USER:-you}"
+export PATH="$demo/bin:$PATH"
 unset "${!SETPOINT_@}"
 
 # One stream, so that what a command prints stays below it.
@@ -28,6 +28,7 @@ show() {
         echo "demo: exit status $status, and $expected was expected" >&2
         exit 1
     fi
+    if ((status != 0)); then echo "(exit status $status)"; fi
 }
 
 say "Two files of a graph visualiser, and what Setpoint has to know of them."

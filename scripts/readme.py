@@ -10,7 +10,7 @@ prints to stdout and stderr together. A command that fails fails the check: wher
 means it to, the command itself shows the status, as in `…; echo "exit status $?"`.
 
 The session starts in a temporary folder that holds copies of fixtures/ and examples/, with
-`setpoint` on PATH, the user `ana`, and a new PostgreSQL cluster behind the PG* variables.
+`setpoint` on PATH, `ana` as the actor, and a new PostgreSQL cluster behind the PG* variables.
 
 What differs from run to run is shown, and compared, in one fixed form:
     times           2026-05-01T12:00:00.000Z and, in names, 20260501T120000.000Z
@@ -25,7 +25,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -125,12 +124,9 @@ class Postgres:
             shutil.chown(self.folder, "postgres", "postgres")
         self.run("initdb", "-D", self.data, "-U", "ana", "-A", "trust", "--no-sync", "-E", "UTF8",
                  "--locale=C.UTF-8")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        options = f"-F -p {port} -c listen_addresses=127.0.0.1 -k {self.folder}"
+        options = f"-F -c listen_addresses='' -k {self.folder}"
         self.run("pg_ctl", "-D", self.data, "-w", "-l", self.folder / "log", "-o", options, "start")
-        return {"PGHOST": "127.0.0.1", "PGPORT": port, "PGUSER": "ana"}
+        return {"PGHOST": str(self.folder), "PGUSER": "ana"}
 
     def stop(self):
         if (self.data / "postmaster.pid").exists():
@@ -139,7 +135,8 @@ class Postgres:
     def run(self, program, *arguments):
         command = [self.programs / program, *arguments]
         if os.geteuid() == 0:
-            command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
+            as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+            command = as_postgres + command
         done = subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False)
         if done.returncode != 0:
@@ -165,7 +162,7 @@ def run(commands, binary):
             environment = {
                 "PATH": f"{programs}:{postgres.programs}:{os.environ['PATH']}",
                 "HOME": str(folder),
-                "USER": "ana",
+                "SETPOINT_ACTOR": "ana",
                 "LANG": "C.UTF-8",
                 "TZ": "UTC",
                 **postgres.start(),

@@ -9,7 +9,7 @@ set -euo pipefail
 has() { command -v "$1" >/dev/null 2>&1; }
 
 if ! has cargo; then
-    echo "setup: there is no cargo; install Rust 1.95 or newer from https://rustup.rs" >&2
+    echo "setup: there is no cargo; install Rust 1.95 or newer, by rustup for example" >&2
     exit 1
 fi
 
@@ -18,12 +18,16 @@ has cc || missing+=(gcc libc6-dev)
 if [[ ${1:-} != build ]]; then
     has git || missing+=(git)
     has sqlite3 || missing+=(sqlite3)
+    has psql || missing+=(postgresql-client)
+    has strace || missing+=(strace)
+    has unshare || missing+=(util-linux)
+    has mount || missing+=(mount)
     # The server's programs are not on PATH: Debian keeps one folder a version.
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb \
         || missing+=(postgresql)
 fi
 # The README's commands are run by a script in Python.
-[[ ${1:-} == build ]] || has python3 || missing+=(python3-minimal)
+[[ ${1:-} == build ]] || has python3 || missing+=(python3)
 
 if ((${#missing[@]})); then
     echo "setup: installing ${missing[*]} from the distribution's packages"

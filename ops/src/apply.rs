@@ -49,6 +49,7 @@ const CHUNK_ROWS: usize = 1000;
 ///
 /// [`Error::Stale`] if a key that it touches has moved; [`Error::Locked`],
 /// [`Error::DiskFull`], [`Error::Database`]. Nothing has changed then.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn apply(
     db: &Database,
     plan: &Plan,
@@ -240,6 +241,7 @@ fn change_row(change: &Change, revision: i64) -> change::Model {
     }
 }
 
+#[tracing::instrument(level = "debug", skip_all)]
 async fn delete_settings(db: &DatabaseTransaction, plan: &Plan) -> Result<()> {
     let deleted: Vec<&Change> = plan.writes().filter(|it| it.class == Class::Delete).collect();
     for one_layer in deleted.chunk_by(|a, b| (&a.namespace, &a.layer) == (&b.namespace, &b.layer)) {
@@ -255,6 +257,7 @@ async fn delete_settings(db: &DatabaseTransaction, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+#[tracing::instrument(level = "debug", skip_all)]
 async fn write_settings(
     db: &DatabaseTransaction,
     plan: &Plan,
@@ -299,6 +302,7 @@ async fn write_settings(
 }
 
 /// Makes the seeds what the files say, except where a conflict is still open.
+#[tracing::instrument(level = "debug", skip_all)]
 async fn remember_seeds(
     db: &DatabaseTransaction,
     plan: &Plan,
@@ -387,6 +391,7 @@ async fn write_seeds(db: &DatabaseTransaction, news: Vec<seed::Model>) -> Result
 }
 
 /// Keeps each file that was read as it was.
+#[tracing::instrument(level = "debug", skip_all)]
 async fn remember_sources(
     db: &DatabaseTransaction,
     plan: &Plan,
@@ -399,6 +404,12 @@ async fn remember_sources(
         let declared = &source.declared;
         let id = (declared.namespace.clone(), declared.path.clone());
         let last = source::Entity::find_by_id(id).one(db).await?;
+        let as_it_was = |last: &source::Model| {
+            last.raw_hash == source.raw_hash && source.status == SourceStatus::Open
+        };
+        if plan.is_empty() && last.as_ref().is_some_and(as_it_was) {
+            continue;
+        }
         let version = match (&last, source.status) {
             (None, _) => 1,
             (Some(last), SourceStatus::SameMeaning) => last.version,

@@ -60,6 +60,7 @@ impl<'a> From<&'a change::Model> for ChainedChange<'a> {
 }
 
 /// The hash of `revision` and its `changes`, which are in order of namespace, layer and key.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn link(
     previous_hash: &str,
     revision: &revision::Model,

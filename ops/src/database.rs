@@ -104,6 +104,7 @@ impl Location {
 /// [`Error::NoDatabase`] and [`Error::EmptyDatabase`] unless `access` is [`Access::Create`];
 /// [`Error::OlderDatabase`] and [`Error::NewerDatabase`] if its tables are of another version;
 /// [`Error::Unreachable`], [`Error::NotADatabase`], [`Error::NetworkFileSystem`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn open(location: &Location, access: Access, settings: Settings) -> Result<Database> {
     let database = connect(location, access, settings).await?;
     let schema = schema(&database).await?;
@@ -172,6 +173,7 @@ async fn connect_sqlite(
             .filename(&path)
             .busy_timeout(settings.busy_timeout)
             .foreign_keys(true)
+            .row_buffer_size(4096)
             .disable_statement_logging();
         match access {
             Access::Read => options.read_only(true).immutable(immutable),
@@ -365,6 +367,7 @@ async fn applied(database: &Database) -> Result<Vec<String>> {
 /// # Errors
 ///
 /// [`Error::Locked`], [`Error::DiskFull`], [`Error::Database`]; nothing has changed then.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn up(database: &Database) -> Result<usize> {
     let at = |error: Error| error.at(&database.place);
     let pending = schema(database).await?.pending.len();

@@ -65,6 +65,7 @@ type LayerName = (String, String);
 ///
 /// [`Error::Unreadable`], [`Error::Import`] and [`Error::Refused`] for the files;
 /// [`Error::ClaimedTwice`]; [`Error::Conflicts`] with [`Strategy::Fail`]; [`Error::Database`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn plan(
     db: &impl ConnectionTrait,
     declared: &[Declared],
@@ -74,7 +75,11 @@ pub async fn plan(
     author: Author,
 ) -> Result<Import> {
     let head = head(db).await?;
-    let sources = read(declared, &imported(db).await?, limits)?;
+    let mut sources = read(declared, &imported(db).await?, limits)?;
+    if matches!(strategy, Strategy::Ours | Strategy::Theirs) {
+        let open = sources.iter_mut().filter(|it| it.status == SourceStatus::Open);
+        open.for_each(|it| it.status = SourceStatus::Changed);
+    }
     let base = Base { epoch: (head.revision > 0).then_some(head.epoch), revision: head.revision };
 
     let mut layers = collect(&sources)?;
@@ -113,7 +118,7 @@ fn collect(sources: &[ReadSource]) -> Result<BTreeMap<LayerName, Layer>> {
     let mut claims = Vec::new();
     for source in sources {
         let Some(meaning) = &source.meaning else { continue };
-        if source.status == SourceStatus::SameMeaning {
+        if !source.status.is_merged() {
             continue;
         }
         let declared = &source.declared;
@@ -161,6 +166,7 @@ fn refuse(mut claims: Vec<Claim>) -> Result<()> {
     if claims.is_empty() { Ok(()) } else { Err(Error::ClaimedTwice { claims }) }
 }
 
+#[tracing::instrument(level = "debug", skip_all)]
 async fn load(
     db: &impl ConnectionTrait,
     namespace: &str,
@@ -196,9 +202,7 @@ fn refuse_second_claims(
                 .iter()
                 .find(|it| it.declared.namespace == namespace && it.declared.path == seed.source);
             match declared {
-                Some(it) => {
-                    matches!(it.status, SourceStatus::Unchanged | SourceStatus::SameMeaning)
-                }
+                Some(it) => !it.status.is_merged(),
                 None => root.join(&seed.source).exists(),
             }
         });
@@ -236,10 +240,11 @@ impl Merged {
     }
 }
 
+#[tracing::instrument(level = "debug", skip_all)]
 fn merge_layer(layer: &Layer, sources: &[ReadSource]) -> Vec<Merged> {
     let changed: HashSet<&str> = sources
         .iter()
-        .filter(|it| matches!(it.status, SourceStatus::New | SourceStatus::Changed))
+        .filter(|it| it.status.is_merged())
         .map(|it| it.declared.path.as_str())
         .collect();
     let mut merged = Vec::new();
@@ -331,7 +336,10 @@ fn join_subtrees(merged: Vec<Merged>, layer: &Layer) -> Vec<Merged> {
             }
         }
     }
-    for (root, subtree) in subtrees {
+    for (root, mut subtree) in subtrees {
+        for side in [&mut subtree.base, &mut subtree.ours, &mut subtree.theirs] {
+            side.sort_by_key(|(key, _)| *key);
+        }
         let key = Key::parse(&root).expect("a root is a key or the map a key lies in");
         joined.push(Merged {
             class: Class::Conflict,

@@ -19,6 +19,7 @@ use crate::{Error, Result, time};
 /// # Errors
 ///
 /// [`Error::Unwritable`]; the half-made folder is gone then.
+#[tracing::instrument(level = "debug", skip_all)]
 pub fn copy(backups: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Result<PathBuf> {
     fs::create_dir_all(backups).map_err(Error::unwritable(backups))?;
     let folder = vacant(backups, now);

@@ -85,6 +85,8 @@ pub enum SourceStatus {
     /// Other bytes that say the same.
     SameMeaning,
     Unchanged,
+    /// It says what it said, and conflicts over it are open.
+    Open,
 }
 
 /// What becomes of one key, or in a conflict over a whole subtree of its root.
@@ -175,6 +177,7 @@ impl Plan {
         Ok(plan)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     fn computed_hash(&self) -> String {
         let changes = self.changes.iter().map(|change| hashed::Change {
             after: change.after.as_ref().map(hashed::Side::from),
@@ -248,6 +251,13 @@ impl fmt::Display for Summary {
             write!(f, "{comma}{count} {word}")?;
         }
         Ok(())
+    }
+}
+
+impl SourceStatus {
+    /// Whether what the file says has to be compared with what is live.
+    pub fn is_merged(self) -> bool {
+        matches!(self, Self::New | Self::Changed | Self::Open)
     }
 }
 

@@ -88,6 +88,7 @@ pub async fn imported(db: &impl ConnectionTrait) -> Result<Vec<Imported>> {
 ///
 /// [`Error::Unreadable`] for the first file that cannot be read; the faults of all files that
 /// are refused, together.
+#[tracing::instrument(level = "debug", skip_all)]
 pub fn read(
     declared: &[Declared],
     imported: &[Imported],
@@ -156,12 +157,10 @@ fn read_one(
         declaration_hash,
         meaning: None,
     };
-    let last = last.map(|last| {
-        (last, last.declaration_hash == source.declaration_hash && last.open_conflicts == 0)
-    });
-    if let Some((last, true)) = last
-        && last.raw_hash == source.raw_hash
-    {
+    let is_known = last.is_some();
+    let last = last.filter(|last| last.declaration_hash == source.declaration_hash);
+    let is_open = last.is_some_and(|last| last.open_conflicts > 0);
+    if last.is_some_and(|last| last.raw_hash == source.raw_hash) && !is_open {
         source.status = SourceStatus::Unchanged;
         return Ok(Ok(source));
     }
@@ -174,9 +173,11 @@ fn read_one(
     };
     let tree_hash = tree_hash(&document.entries);
     source.status = match last {
+        Some(last) if last.tree_hash != tree_hash => SourceStatus::Changed,
+        Some(_) if is_open => SourceStatus::Open,
+        Some(_) => SourceStatus::SameMeaning,
+        None if is_known => SourceStatus::Changed,
         None => SourceStatus::New,
-        Some((last, true)) if last.tree_hash == tree_hash => SourceStatus::SameMeaning,
-        Some(_) => SourceStatus::Changed,
     };
     let mut entries = document.entries;
     if let Some(prefix) = &declared.prefix {
@@ -343,6 +344,7 @@ impl Declared {
 }
 
 /// The hash of what a file says: the order of keys, comments and line endings do not count.
+#[tracing::instrument(level = "debug", skip_all)]
 pub fn tree_hash(entries: &[Entry]) -> String {
     #[derive(Serialize)]
     struct Leaf<'a> {

@@ -21,6 +21,7 @@ use crate::{Error, Result, audit, hash, rows};
 /// # Errors
 ///
 /// [`Error::NotVerified`] names the first difference; [`Error::Database`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn imported(
     db: &impl ConnectionTrait,
     plan: &Plan,

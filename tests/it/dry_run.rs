@@ -18,7 +18,20 @@ fn a_dry_run_prints_the_plan(world: &World) {
     world.ok(&["set", "own", "1"]);
     world.write("settings.yaml", "http: {port: 8080, host: c.org}\nlimits: {}\n");
 
-    assert_snapshot!(world.run(&["migrate", "settings.yaml", "--dry-run"]), @"");
+    assert_snapshot!(world.run(&["migrate", "settings.yaml", "--dry-run"]), @r#"
+    status 0
+    -- stdout
+    namespace default, layer base
+      ! http.host
+          live   "b.org"
+          new    "c.org"  (settings.yaml:1:26)
+          before "a.org"
+      ~ http.port = 80 -> 8080
+      + limits = {}
+      - log = "info"
+      = own = 1 (kept)
+    1 added, 1 updated, 1 deleted, 1 kept, 1 conflict
+    "#);
 }
 
 fn a_dry_run_before_there_is_a_database_creates_no_file(world: &World) {
@@ -59,7 +72,37 @@ fn a_dry_run_as_json_has_the_promised_shape(world: &World) {
 
     let plan = world.json(&["migrate", "settings.yaml", "--dry-run"]);
 
-    assert_snapshot!(shape(&plan), @"");
+    assert_snapshot!(shape(&plan), @r"
+    .kind: text
+    .hash: text
+    .base.epoch: text
+    .base.revision: number
+    .actor: text
+    .summary.add: number
+    .summary.update: number
+    .summary.delete: number
+    .summary.keep: number
+    .summary.converge: number
+    .summary.conflict: number
+    .sources[].namespace: text
+    .sources[].layer: text
+    .sources[].path: text
+    .sources[].status: text
+    .sources[].raw_hash: text
+    .changes[].namespace: text
+    .changes[].layer: text
+    .changes[].key: text
+    .changes[].class: text
+    .changes[].before: number
+    .changes[].after: number
+    .changes[].origin.file: text
+    .changes[].origin.line: number
+    .changes[].origin.column: number
+    .changes[].before_type: text
+    .changes[].after_type: text
+    .changes[].before: null
+    .changes[].after[]: number
+    ");
 }
 
 /// A line for each member, with the type of its value.
@@ -83,6 +126,8 @@ fn shape(value: &Value) -> String {
     }
     let mut lines = Vec::new();
     walk("", value, &mut lines);
+    let mut seen = std::collections::HashSet::new();
+    lines.retain(|it| seen.insert(it.clone()));
     lines.join("\n")
 }
 

@@ -23,6 +23,25 @@ macro_rules! on_both {
     };
 }
 
+mod applications;
+mod at_once;
+mod audit;
+mod bad_input;
+mod data;
+mod data_history;
+mod documents;
 mod dry_run;
+mod edit;
+mod faults;
+mod history;
+mod invalid;
+mod merge;
+mod model;
+mod plan_file;
 mod postgres;
+mod raw_sql;
+mod read;
+mod same_meaning;
+mod schema;
+mod table;
 mod world;

@@ -13,24 +13,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const USER: &str = "setpoint";
 
 /// A running server.
-#[derive(Clone)]
-pub struct Server {
+struct Server {
+    /// What the tests of this run share about it.
+    state: PathBuf,
     port: u16,
 }
 
-/// An empty database, which is gone when this is.
+/// An empty database. Another test gets it when this is gone, empty again: to make one takes
+/// longer than most tests.
 pub struct Database {
     server: Server,
     name: String,
 }
 
 impl Database {
-    pub fn create() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
+    pub fn take() -> Self {
         let server = Server::of_this_run();
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("it_{}_{number}", std::process::id());
-        server.psql("postgres", &format!("CREATE DATABASE {name}"));
+        let free = fs::read_dir(server.state.join("free")).unwrap();
+        let names = free.map(|it| it.unwrap().file_name().into_string().unwrap());
+        let taken = names.into_iter().find(|name| {
+            fs::rename(server.state.join("free").join(name), server.state.join(name)).is_ok()
+        });
+        let name = taken.unwrap_or_else(|| server.create());
         Self { server, name }
     }
 
@@ -40,37 +44,52 @@ impl Database {
 
     /// Runs `sql` in psql; the rows as text, fields separated by `|`, or what psql said.
     pub fn sql(&self, sql: &str) -> Result<String, String> {
-        self.server.try_psql(&self.name, sql)
+        self.server.psql(&self.name, sql)
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
-        self.server.psql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let emptied = self.sql(
+            "SET client_min_messages = error;
+             SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid();
+             DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+        );
+        if emptied.is_ok() {
+            let state = &self.server.state;
+            drop(fs::rename(state.join(&self.name), state.join("free").join(&self.name)));
+        }
     }
 }
 
 impl Server {
     fn of_this_run() -> Self {
         let (run, process) = run();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("postgres-{run}"));
-        fs::create_dir_all(&folder).unwrap();
-        let lock = fs::File::create(folder.join("lock")).unwrap();
+        let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("postgres-{run}"));
+        fs::create_dir_all(state.join("free")).unwrap();
+        let lock = fs::File::create(state.join("lock")).unwrap();
         lock.lock().unwrap();
-        let started = folder.join("port");
-        if let Ok(port) = fs::read_to_string(&started) {
-            return Self { port: port.parse().unwrap() };
-        }
-        let server = start(&folder, process);
-        fs::write(started, server.port.to_string()).unwrap();
-        server
+        let started = state.join("port");
+        let port = match fs::read_to_string(&started) {
+            Ok(port) => port.parse().unwrap(),
+            Err(_) => start(&state, process),
+        };
+        fs::write(started, port.to_string()).unwrap();
+        Self { state, port }
     }
 
-    fn psql(&self, database: &str, sql: &str) -> String {
-        self.try_psql(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    /// Makes one more database. Gives its name.
+    fn create(&self) -> String {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("it_{}_{number}", std::process::id());
+        self.psql("postgres", &format!("CREATE DATABASE {name}")).unwrap();
+        fs::write(self.state.join(&name), "").unwrap();
+        name
     }
 
-    fn try_psql(&self, database: &str, sql: &str) -> Result<String, String> {
+    fn psql(&self, database: &str, sql: &str) -> Result<String, String> {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]);
         psql.args(["-p", &self.port.to_string(), "-U", USER, "-d", database, "-f", "-"]);
@@ -89,7 +108,8 @@ fn run() -> (String, u32) {
     }
 }
 
-fn start(state: &Path, process: u32) -> Server {
+/// Starts a server that ends with `process`. Gives its port.
+fn start(state: &Path, process: u32) -> u16 {
     let programs = programs();
     let home = tempfile::Builder::new().prefix("setpoint-it-").tempdir().unwrap();
     // From here on it is the shell process that takes it away.
@@ -117,7 +137,7 @@ fn start(state: &Path, process: u32) -> Server {
         pg_ctl.args(["-o", &format!("-p {port}"), "-w", "-t", "60", "start"]);
         pg_ctl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if pg_ctl.status().unwrap().success() {
-            return Server { port };
+            return port;
         }
         refused = fs::read_to_string(home.join("log")).unwrap_or_default();
     }

@@ -1,6 +1,5 @@
 //! A folder, a database and the real program in them.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -20,7 +19,6 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_setpoint");
 pub struct World {
     folder: TempDir,
     postgres: Option<postgres::Database>,
-    namespace: Cell<&'static str>,
 }
 
 /// How a run of the program ended, with everything masked that differs from run to run.
@@ -36,20 +34,15 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 
 impl World {
     pub fn sqlite() -> Self {
-        Self { folder: TempDir::new().unwrap(), postgres: None, namespace: Cell::new("default") }
+        Self { folder: TempDir::new().unwrap(), postgres: None }
     }
 
     pub fn postgres() -> Self {
-        Self { postgres: Some(postgres::Database::create()), ..Self::sqlite() }
+        Self { postgres: Some(postgres::Database::take()), ..Self::sqlite() }
     }
 
     pub fn is_postgres(&self) -> bool {
         self.postgres.is_some()
-    }
-
-    /// The namespace of all commands from here on.
-    pub fn in_namespace(&self, namespace: &'static str) {
-        self.namespace.set(namespace);
     }
 
     pub fn folder(&self) -> &Path {
@@ -78,10 +71,25 @@ impl World {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Writes `text` as settings.yaml and migrates it.
-    pub fn migrate(&self, text: &str) -> Ran {
+    /// Writes `text` as settings.yaml and migrates it, which has to succeed.
+    #[track_caller]
+    pub fn migrate(&self, text: &str) {
+        let ran = self.migrate_with(text, &[]);
+        assert_eq!(ran.status, 0, "{ran}");
+    }
+
+    /// Writes `text` as settings.yaml and migrates it with more `arguments`.
+    pub fn migrate_with(&self, text: &str, arguments: &[&str]) -> Ran {
         self.write("settings.yaml", text);
-        self.run(&["migrate", "settings.yaml"])
+        self.run(&[&["migrate", "settings.yaml"], arguments].concat())
+    }
+
+    /// The class of each key that `migrate` would do something about, as `key: class`.
+    pub fn classes(&self) -> Vec<String> {
+        let plan = self.json(&["migrate", "settings.yaml", "--dry-run"]);
+        let changes = plan["changes"].as_array().unwrap().iter();
+        let line = |it: &Value| format!("{}: {}", text(&it["key"]), text(&it["class"]));
+        changes.map(line).collect()
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
@@ -116,7 +124,7 @@ impl World {
         command.current_dir(self.folder()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.args(["--actor", "ann", "--database", &self.database()]);
-        command.args(["--namespace", self.namespace.get()]).args(arguments);
+        command.args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -232,7 +240,8 @@ impl fmt::Display for Ran {
     }
 }
 
-/// What differs from run to run and from database to database.
+/// What differs from run to run and from database to database. It is always noon on 1 May 2026,
+/// so that tables keep their shape.
 struct Mask {
     folder: PathBuf,
     database: String,
@@ -246,24 +255,24 @@ impl Mask {
             .replace(&bare, "[database]")
             .replace(&self.folder.display().to_string(), "[folder]");
         let shapes = [
-            ("sha256:[hash]", format!("sha256:{}", "h".repeat(64))),
-            ("[epoch]", "h".repeat(32)),
-            ("[time]", "dddd-dd-ddTdd:dd:dd.dddZ".to_owned()),
-            ("[time]", "ddddddddTdddddd.dddZ".to_owned()),
+            ("sha256:[hash]", format!("sha256:{}", "#".repeat(64))),
+            ("[epoch]", "#".repeat(32)),
+            ("2026-05-01T12:00:00.000Z", "dddd-dd-ddTdd:dd:dd.dddZ".to_owned()),
+            ("20260501T120000.000Z", "ddddddddTdddddd.dddZ".to_owned()),
         ];
         let replaced = shapes.iter().fold(text, |text, (name, shape)| replaced(&text, shape, name));
         replaced.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
     }
 }
 
-/// `text` with `name` for everything of `shape`, where d is a digit and h a hex digit.
+/// `text` with `name` for everything of `shape`, where d is a digit and # a hex digit.
 fn replaced(text: &str, shape: &str, name: &str) -> String {
     let fits = |text: &str| {
         let mut characters = text.chars();
         shape.chars().all(|wanted| {
             characters.next().is_some_and(|it| match wanted {
                 'd' => it.is_ascii_digit(),
-                'h' => matches!(it, '0'..='9' | 'a'..='f'),
+                '#' => matches!(it, '0'..='9' | 'a'..='f'),
                 _ => it == wanted,
             })
         })
@@ -302,6 +311,11 @@ pub fn fed(command: &mut Command, input: &str) -> Result<String, String> {
 /// A program that ends without reading its input is no error here.
 fn write_all(child: &mut Child, input: &str) {
     drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+}
+
+/// The text that `value` is.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
 }
 
 /// A file of the project's own fixtures.

@@ -1,0 +1,114 @@
+//! The real inputs of three applications, where they lie beside the project.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use insta::assert_snapshot;
+use setpoint_importers::{Key, Limits, TypedValue, read};
+
+use crate::world::World;
+
+on_both![
+    the_real_inputs_migrate_with_one_setpoint_toml,
+    a_second_run_over_the_real_inputs_changes_nothing,
+    exports_of_the_real_inputs_have_their_types_and_values,
+];
+
+/// File, namespace, prefix.
+const SOURCES: [(&str, &str, &str); 13] = [
+    ("visionflow/settings.yaml", "visionflow", ""),
+    ("visionflow/dev_config.toml", "visionflow", "dev"),
+    ("visionflow/quality_presets.json", "presets", ""),
+    ("coachiq/2021_Entegra_Aspire_44R.yml", "coach", "mapping"),
+    ("coachiq/history/feature_flags-04.yaml", "coach", "features"),
+    ("coachiq/rvc.json", "rvc", ""),
+    ("coachiq/rvc-with-comments.json", "rvc-with-comments", ""),
+    ("deeptempo/legacy/approval_config.json", "deeptempo", "approval"),
+    ("deeptempo/legacy/general_config.json", "deeptempo", "general"),
+    ("deeptempo/legacy/integrations_config.json", "deeptempo", "integrations"),
+    ("deeptempo/legacy/s3_config.json", "deeptempo", "s3"),
+    ("deeptempo/legacy/theme_config.json", "deeptempo", "theme"),
+    ("deeptempo/env.example", "deeptempo-env", ""),
+];
+
+/// The folder of the real inputs, if it is here.
+pub fn data() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    if !folder.is_dir() {
+        eprintln!("{} is not here: nothing is checked against it", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+/// What a document says.
+pub fn meaning(name: &str, bytes: &[u8]) -> BTreeMap<Key, TypedValue> {
+    let document = read(Path::new(name), bytes, None, &Limits::default()).unwrap();
+    document.entries.into_iter().map(|it| (it.key, it.value)).collect()
+}
+
+/// Copies the inputs and migrates them. Says whether they are there.
+fn migrated(world: &World) -> bool {
+    let Some(data) = data() else { return false };
+    let mut configuration = String::new();
+    for (file, namespace, prefix) in SOURCES {
+        world.write(file, fs::read(data.join(file)).unwrap());
+        configuration += &format!("[[source]]\npath = \"{file}\"\nnamespace = \"{namespace}\"\n");
+        if !prefix.is_empty() {
+            configuration += &format!("prefix = \"{prefix}\"\n");
+        }
+    }
+    world.write("setpoint.toml", configuration);
+    world.ok(&["migrate"]);
+    true
+}
+
+fn the_real_inputs_migrate_with_one_setpoint_toml(world: &World) {
+    if !migrated(world) {
+        return;
+    }
+
+    let counts = world.sql(
+        "SELECT s.namespace, s.source, count(*) FROM seed s JOIN setting v ON s.namespace = \
+         v.namespace AND s.layer = v.layer AND s.key = v.key AND s.value = v.value \
+         GROUP BY s.namespace, s.source ORDER BY s.source",
+    );
+
+    assert_snapshot!(counts, @"");
+}
+
+fn a_second_run_over_the_real_inputs_changes_nothing(world: &World) {
+    if !migrated(world) {
+        return;
+    }
+    let before = world.file_names();
+    world.ok(&["migrate"]);
+
+    assert_eq!((world.file_names(), world.revision()), (before, 1));
+}
+
+fn exports_of_the_real_inputs_have_their_types_and_values(world: &World) {
+    if !migrated(world) {
+        return;
+    }
+    let mut expected = BTreeMap::<&str, BTreeMap<Key, TypedValue>>::new();
+    for (file, namespace, prefix) in SOURCES {
+        let prefix = (!prefix.is_empty()).then(|| Key::parse(prefix).unwrap());
+        let below = |key: Key| prefix.as_ref().map_or(key.clone(), |it| key.below(it).unwrap());
+        let settings = meaning(file, &fs::read(world.path(file)).unwrap()).into_iter();
+        let settings = settings.map(|(key, value)| (below(key), value));
+        expected.entry(namespace).or_default().extend(settings);
+    }
+
+    let exported = expected.keys().flat_map(|namespace| {
+        ["yaml", "json"].map(|format| {
+            let document = world.ok(&["export", "-n", namespace, "--format", format]);
+            (*namespace, meaning(&format!("x.{format}"), document.as_bytes()))
+        })
+    });
+
+    for (namespace, settings) in exported {
+        assert_eq!(settings, expected[namespace], "{namespace}");
+    }
+}

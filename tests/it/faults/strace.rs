@@ -1,0 +1,103 @@
+//! Faults at chosen system calls, by strace: the same ones in every run.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
+use std::process::{Child, Command};
+
+use super::{behind, run_by, started};
+use crate::world::{Ran, World};
+
+/// Which calls of the program count.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum On {
+    /// All. The first thread makes the first ones, when it copies the originals.
+    Everything,
+    /// Those on the database file. Of a second migration it is the last thing that is written.
+    Database,
+    /// Those on SQLite's other files, and their folder.
+    Log,
+}
+
+/// Runs the program and makes `fault` of the `number`th of `calls` of a thread, counted from 1.
+/// Gives whether it came to that.
+pub(super) fn run(
+    world: &World,
+    (calls, on): (&str, On),
+    fault: &str,
+    number: usize,
+    arguments: &[&str],
+) -> (Ran, bool) {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let log_path = log.path().to_str().unwrap();
+    let trace = format!("trace={calls}");
+    let inject = format!("inject={calls}:{fault}:when={number}");
+    let mut strace = vec!["strace", "-f", "-qq", "-o", log_path, "-e", &trace, "-e", &inject];
+    // SQLite names its files by their whole path, without symbolic links.
+    let folder = fs::canonicalize(world.folder()).unwrap().to_str().unwrap().to_owned();
+    let database = format!("{folder}/setpoint.db");
+    let paths = match on {
+        On::Everything => Vec::new(),
+        On::Log => ["-wal", "-shm", "-journal"].map(|it| format!("{database}{it}")).into(),
+        On::Database => vec![database],
+    };
+    strace.extend(paths.iter().flat_map(|it| ["-P", it]));
+    if matches!(on, On::Log) {
+        strace.extend(["-P", &folder]);
+    }
+
+    let ran = run_by(world, &strace, &world.command(arguments));
+
+    let log = fs::read_to_string(log.path()).unwrap();
+    let happened = log.contains("(INJECTED)") || log.contains("killed by SIGKILL");
+    (ran, happened)
+}
+
+/// A run of the program that can be followed call by call.
+pub(super) struct Followed {
+    strace: Child,
+    log: BufReader<PipeReader>,
+}
+
+impl Followed {
+    /// Starts `command`; `options` are strace's.
+    pub(super) fn start(world: &World, options: &[&str], command: &Command) -> Self {
+        let (log, write) = std::io::pipe().unwrap();
+        let strace = [&["strace", "-f", "-q", "-o", "/proc/self/fd/0"], options].concat();
+        let strace = started(behind(world, &strace, command).stdin(write));
+        Self { strace, log: BufReader::new(log) }
+    }
+
+    /// Starts `command` and stops it right before its first call of `calls`.
+    pub(super) fn stopped_at(world: &World, calls: &str, command: &Command) -> Self {
+        let (trace, inject) =
+            (format!("trace={calls}"), format!("inject={calls}:signal=STOP:when=1"));
+        let mut followed = Self::start(world, &["-e", &trace, "-e", &inject], command);
+        followed.wait_for("stopped by SIGSTOP");
+        followed
+    }
+
+    /// Waits until strace tells something with `text` in it.
+    #[track_caller]
+    pub(super) fn wait_for(&mut self, text: &str) {
+        let lines = self.log.by_ref().lines();
+        assert!(lines.map_while(Result::ok).any(|it| it.contains(text)), "no {text}");
+    }
+
+    /// Lets the program go on and gives how it ended.
+    pub(super) fn resume(self, world: &World) -> Ran {
+        let strace = self.strace.id();
+        let children =
+            fs::read_to_string(format!("/proc/{strace}/task/{strace}/children")).unwrap();
+        let mut kill = Command::new("kill");
+        assert!(kill.arg("-CONT").args(children.split_whitespace()).status().unwrap().success());
+        self.end(world)
+    }
+
+    pub(super) fn end(self, world: &World) -> Ran {
+        let mut log = self.log;
+        let drained = std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        let ran = world.end(self.strace);
+        drained.join().unwrap().unwrap();
+        ran
+    }
+}

@@ -1,0 +1,340 @@
+//! The steps of the schema, and databases that are not as they should be.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use sea_orm_migration::MigratorTrait as _;
+use setpoint_migration::Migrator;
+use setpoint_ops::database::{Access, Database, Location, Settings, connect, down, schema, up};
+
+use crate::world::{World, block_on};
+
+on_both![
+    every_step_goes_up_down_and_up_again_with_data_in_it,
+    database_up_makes_an_empty_database,
+    database_status_lists_the_steps,
+    database_down_wants_yes_and_takes_steps_back,
+    a_newer_database_is_refused,
+    an_older_database_is_refused_until_it_is_brought_up,
+    a_database_without_tables_is_refused_by_readers,
+    a_database_without_tables_is_made_by_migrate,
+];
+
+const SETTINGS: Settings =
+    Settings { busy_timeout: Duration::from_secs(5), connect_timeout: Duration::from_secs(5) };
+
+fn open(world: &World) -> Database {
+    let location = match world.is_postgres() {
+        true => Location::parse(&world.database()),
+        false => Location::Sqlite(world.path("setpoint.db")),
+    };
+    block_on(connect(&location, Access::Create, SETTINGS)).unwrap()
+}
+
+/// Every object of the schema, as the database describes it.
+fn objects(world: &World) -> String {
+    match world.is_postgres() {
+        false => world.sql("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"),
+        true => world.sql(
+            "SELECT table_name, column_name, data_type, is_nullable, column_default \
+             FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2; \
+             SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) \
+             FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2; \
+             SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1; \
+             SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1; \
+             SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1; \
+             SELECT viewname, definition FROM pg_views WHERE schemaname = 'public' ORDER BY 1",
+        ),
+    }
+}
+
+/// Goes to each step of the schema, puts data into the tables that are there, takes the step
+/// back and does it again.
+fn every_step_goes_up_down_and_up_again_with_data_in_it(world: &World) {
+    let database = open(world);
+    let connection = &database.connection;
+    block_on(Migrator::install(connection)).unwrap();
+    let mut seen = Vec::new();
+    for step in Migrator::migrations() {
+        let before = objects(world);
+        block_on(Migrator::up(connection, Some(1))).unwrap();
+        let after = objects(world);
+        fill(world, &format!("{}.1", step.name()));
+        block_on(Migrator::down(connection, Some(1))).unwrap();
+        let back = objects(world) == before;
+        block_on(Migrator::up(connection, Some(1))).unwrap();
+        let again = objects(world) == after;
+        fill(world, &format!("{}.2", step.name()));
+        seen.push((step.name().to_owned(), back, again));
+    }
+
+    let expected: Vec<_> =
+        Migrator::migrations().iter().map(|it| (it.name().to_owned(), true, true)).collect();
+    assert_eq!(seen, expected);
+}
+
+/// A row in each table that there is.
+fn fill(world: &World, key: &str) {
+    let exists = |table: &str| {
+        let tables = match world.is_postgres() {
+            true => "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
+            false => "SELECT name FROM sqlite_schema WHERE type = 'table'",
+        };
+        world.sql(tables).lines().any(|it| it == table)
+    };
+    let number = world.sql("SELECT count(*) FROM setting").parse::<u32>().unwrap() + 1000;
+    let rows = [
+        (
+            "setting",
+            format!(
+                "(namespace, layer, key, value, value_type) VALUES ('n', 'base', '{key}', '1.0', 'float')"
+            ),
+        ),
+        (
+            "seed",
+            format!(
+                "(namespace, layer, key, value, value_type, source, line, \"column\") VALUES ('n', 'base', '{key}', '1', 'integer', 'f', 1, 2)"
+            ),
+        ),
+        (
+            "source",
+            format!(
+                "(namespace, path, layer, format, raw_hash, tree_hash, declaration_hash, version, open_conflicts, imported_at, imported_by, revision, original) VALUES ('n', '{key}', 'base', 'yaml', '', '', '', 1, 0, '', '', 1, '')"
+            ),
+        ),
+        (
+            "resolution",
+            format!(
+                "(hash, namespace, layer, key, choice, revision) VALUES ('{key}', 'n', 'base', 'k', 'ours', 1)"
+            ),
+        ),
+        (
+            "revision",
+            format!("(id, at, actor, channel, kind) VALUES ({number}, '', 'a', 'cli', 'edit')"),
+        ),
+        (
+            "change",
+            format!(
+                "(revision, namespace, layer, key, action) VALUES ({number}, 'n', 'base', '{key}', 'add')"
+            ),
+        ),
+    ];
+    for (table, row) in rows {
+        if exists(table) {
+            world.sql(&format!("INSERT INTO {table} {row}"));
+        }
+    }
+}
+
+fn database_up_makes_an_empty_database(world: &World) {
+    let made = world.run(&["database", "up"]);
+    let again = world.run(&["database", "up"]);
+    let list = world.run(&["list", "--json"]);
+
+    assert_snapshot!([made, again, list].map(|it| it.to_string()).join("\n"), @r"
+    status 0
+    -- stderr
+    [database]: 4 steps run
+    status 0
+    -- stderr
+    [database]: 0 steps run
+    status 0
+    -- stdout
+    []
+    ");
+}
+
+fn database_status_lists_the_steps(world: &World) {
+    world.migrate("a: 1\n");
+    block_on(down(&open(world), 1)).unwrap();
+
+    assert_snapshot!(world.run(&["database", "status"]), @r"
+    status 0
+    -- stdout
+    STEP                                 STATE
+    m20261121_000001_create_settings     applied
+    m20261121_000002_create_history      applied
+    m20261121_000003_watch_raw_sql       applied
+    m20261121_000004_create_audit_views  missing
+    ");
+}
+
+fn database_down_wants_yes_and_takes_steps_back(world: &World) {
+    world.migrate("a: 1\n");
+    let asked = world.run(&["database", "down"]);
+    world.ok(&["database", "down", "--steps", "4", "--yes"]);
+
+    let status = world.json(&["database", "status"]);
+    assert_snapshot!(format!("{asked}\n{} applied", status["applied"].as_array().unwrap().len()), @r"
+    status 1
+    -- stderr
+      × Take 1 steps of [database] back, with their data? Nobody is here to ask
+      help: add --yes
+    0 applied
+    ");
+}
+
+fn a_newer_database_is_refused(world: &World) {
+    world.migrate("a: 1\n");
+    let number = "INSERT INTO setpoint_migration (version, applied_at) VALUES";
+    world.sql(&format!("{number} ('m20990101_000001_from_the_future', 0)"));
+    world.write("settings.yaml", "a: 2\n");
+    let commands: [&[&str]; 5] = [
+        &["list"],
+        &["set", "a", "2"],
+        &["migrate", "settings.yaml"],
+        &["database", "up"],
+        &["verify"],
+    ];
+
+    let codes = commands.map(|it| {
+        let ran = world.run(&[it, &["--json"]].concat());
+        format!("{} {}", ran.status, ran.problem()["code"])
+    });
+
+    let shown = world.run(&["list"]);
+    assert_snapshot!(format!("{}\n{shown}", codes.join("\n")), @r#"
+    1 "database::newer"
+    1 "database::newer"
+    1 "database::newer"
+    1 "database::newer"
+    1 "database::newer"
+    status 1
+    -- stderr
+    database::newer
+
+      × [database] was made by a newer Setpoint: it has the step
+      │ m20990101_000001_from_the_future
+      help: use that Setpoint, or restore a backup from before the update
+    "#);
+}
+
+fn an_older_database_is_refused_until_it_is_brought_up(world: &World) {
+    world.migrate("a: 1\n");
+    block_on(down(&open(world), 1)).unwrap();
+    let refused = world.run(&["list"]);
+    world.ok(&["database", "up"]);
+
+    assert_snapshot!(format!("{refused}\n{}", world.get("a")), @r"
+    status 1
+    -- stderr
+    database::older
+
+      × [database] was made by an older Setpoint: 1 steps are missing
+      help: `setpoint database up` brings it up to date
+    1
+    ");
+}
+
+fn a_database_without_tables_is_refused_by_readers(world: &World) {
+    world.sql("CREATE TABLE theirs (a integer)");
+
+    assert_snapshot!(world.run(&["list"]), @r"
+    status 1
+    -- stderr
+    database::empty
+
+      × [database] has no Setpoint tables
+      help: `setpoint migrate` or `setpoint database up` makes them; --database
+            names another
+    ");
+}
+
+fn a_database_without_tables_is_made_by_migrate(world: &World) {
+    world.sql("CREATE TABLE theirs (a integer); INSERT INTO theirs VALUES (7)");
+    world.migrate("a: 1\n");
+
+    assert_eq!((world.get("a").as_str(), world.sql("SELECT a FROM theirs").as_str()), ("1", "7"));
+}
+
+#[test]
+fn up_is_all_steps_or_none() {
+    let world = World::sqlite();
+    world.sql("CREATE VIEW settings_audit_log AS SELECT 1");
+    let database = open(&world);
+    let failed = block_on(up(&database)).is_err();
+
+    let applied = block_on(schema(&database)).unwrap().applied;
+    assert_eq!((failed, applied), (true, Vec::<String>::new()));
+}
+
+#[test]
+fn a_file_that_is_not_sqlite_is_refused() {
+    let world = World::sqlite();
+    world.write("setpoint.db", "this is no database, only a text that is long enough to be read\n");
+    world.write("settings.yaml", "a: 1\n");
+
+    let ran = [&["list"][..], &["migrate", "settings.yaml"]].map(|it| world.run(it).to_string());
+
+    assert_snapshot!(ran.join("\n"), @r"
+    status 1
+    -- stderr
+    database::foreign
+
+      × [database] is no database
+      help: the file is not SQLite or is damaged; restore a backup or name another
+            with --database
+    status 1
+    -- stderr
+    database::foreign
+
+      × [database] is no database
+      help: the file is not SQLite or is damaged; restore a backup or name another
+            with --database
+    ");
+}
+
+#[test]
+fn a_missing_database_says_how_to_make_one() {
+    let world = World::sqlite();
+
+    let ran = [&["list"][..], &["set", "a", "1"]].map(|it| world.run(it).to_string());
+
+    assert_snapshot!(format!("{}\n{} files", ran.join("\n"), world.files().len()), @r"
+    status 1
+    -- stderr
+    database::missing
+
+      × there is no database at [database]
+      help: `setpoint migrate` or `setpoint database up` makes one; --database
+            names another
+    status 1
+    -- stderr
+    database::missing
+
+      × there is no database at [database]
+      help: `setpoint migrate` or `setpoint database up` makes one; --database
+            names another
+    0 files
+    ");
+}
+
+#[test]
+fn an_unreachable_server_is_told_without_its_password() {
+    let world = World::sqlite();
+    let url = "postgres://ann:secret@127.0.0.1:1/none";
+
+    let ran = world.run(&["list", "--database", url]);
+
+    assert!(ran.status == 1 && !ran.to_string().contains("secret"), "{ran}");
+}
+
+#[test]
+fn a_locked_database_is_told() {
+    let world = World::sqlite();
+    world.migrate("a: 1\n");
+    let database = open(&world);
+    let _writing = block_on(database.begin()).unwrap();
+    let mut command = world.command(&["set", "a", "2"]);
+    let ran = world.end(command.env("SETPOINT_SQLITE__BUSY_TIMEOUT_MS", "0").spawn().unwrap());
+
+    assert_snapshot!(ran, @r"
+    status 1
+    -- stderr
+    database::locked
+
+      × [database] is locked by another process
+      help: nothing was changed; wait for it or stop it, then run the same command
+            again
+    ");
+}
