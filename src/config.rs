@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use figment::value::{Dict, Map, Value};
@@ -68,6 +69,9 @@ pub(crate) struct Postgres {
     /// How long to wait for the server, in milliseconds.
     #[validate(range(min = 1, max = 600_000, message = "is not within 1 and 600000"))]
     pub connect_timeout_ms: u64,
+    /// How long to wait for another writer, in milliseconds.
+    #[validate(range(min = 1, max = 600_000, message = "is not within 1 and 600000"))]
+    pub lock_timeout_ms: u64,
 }
 
 /// What a file may be at most.
@@ -137,7 +141,7 @@ impl Default for Config {
             database: "setpoint.db".to_owned(),
             actor: "unknown".to_owned(),
             sqlite: Sqlite { busy_timeout_ms: 5_000 },
-            postgres: Postgres { connect_timeout_ms: 5_000 },
+            postgres: Postgres { connect_timeout_ms: 5_000, lock_timeout_ms: 5_000 },
             limits: FileLimits {
                 file_size_bytes: limits.size_bytes,
                 depth: limits.depth,
@@ -173,7 +177,7 @@ pub(crate) enum ConfigError {
         path: PathBuf,
         reason: String,
         #[source_code]
-        text: miette::NamedSource<String>,
+        text: Arc<miette::NamedSource<String>>,
         #[label("here")]
         at: miette::SourceSpan,
     },
@@ -241,7 +245,10 @@ impl Loaded {
 
     pub fn database_settings(&self) -> Settings {
         Settings {
-            busy_timeout: Duration::from_millis(self.config.sqlite.busy_timeout_ms),
+            lock_timeout: Duration::from_millis(match self.location() {
+                Location::Postgres(_) => self.config.postgres.lock_timeout_ms,
+                _ => self.config.sqlite.busy_timeout_ms,
+            }),
             connect_timeout: Duration::from_millis(self.config.postgres.connect_timeout_ms),
         }
     }
@@ -445,7 +452,7 @@ impl Values {
                 path: path.to_owned(),
                 reason: error.message().to_owned(),
                 at: error.span().unwrap_or_default().into(),
-                text: miette::NamedSource::new(path.display().to_string(), text),
+                text: Arc::new(miette::NamedSource::new(path.display().to_string(), text)),
             }),
         }
     }

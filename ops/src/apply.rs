@@ -3,15 +3,17 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, OnConflict, Query};
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
     EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
 };
+use serde::{Serialize, Serializer};
 use setpoint_entity::{change, head, revision, seed, setting, source};
 use setpoint_importers::{Key, TypedValue};
 
 use crate::audit::{self, ChainedChange};
+use crate::bulk;
 use crate::database::Database;
 use crate::plan::{Change, Class, Plan, SourceStatus};
 use crate::setting::layer as setting_layer;
@@ -38,8 +40,21 @@ pub enum Applied {
     Nothing,
 }
 
-/// How many rows one statement writes: all full ones are the same statement, prepared once.
-const CHUNK_ROWS: usize = 1000;
+impl Applied {
+    /// The revision that the plan is now, if it had anything to do.
+    pub fn revision(self) -> Option<i64> {
+        match self {
+            Self::Revision(id) | Self::Before(id) => Some(id),
+            Self::Nothing => None,
+        }
+    }
+}
+
+impl Serialize for Applied {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.revision().serialize(serializer)
+    }
+}
 
 /// Applies `plan` in one transaction that makes one revision.
 ///
@@ -103,11 +118,7 @@ async fn apply_within(
     let sealed = revision::Model { hash: Some(hash.clone()), ..row };
     let (id, at) = (sealed.id, sealed.at.clone());
     sealed.into_active_model().insert(db).await?;
-    for chunk in changes.chunks(CHUNK_ROWS) {
-        let rows = chunk.iter().cloned().map(IntoActiveModel::into_active_model);
-        change::Entity::insert_many(rows).exec_without_returning(db).await?;
-    }
-    drop(changes);
+    write_changes(db, changes).await?;
     delete_settings(db, plan).await?;
     write_settings(db, plan, id, &at).await?;
     remember_seeds(db, plan, sources).await?;
@@ -242,7 +253,37 @@ fn change_row(change: &Change, revision: i64) -> change::Model {
 }
 
 #[tracing::instrument(level = "debug", skip_all)]
+async fn write_changes(db: &DatabaseTransaction, changes: Vec<change::Model>) -> Result<()> {
+    let columns = [
+        "namespace",
+        "layer",
+        "key",
+        "revision",
+        "action",
+        "before",
+        "before_format",
+        "after",
+        "after_format",
+    ];
+    let rows = changes.into_iter().map(|it| {
+        [
+            it.namespace.into(),
+            it.layer.into(),
+            it.key.into(),
+            it.revision.into(),
+            it.action.into(),
+            it.before.into(),
+            it.before_format.into(),
+            it.after.into(),
+            it.after_format.into(),
+        ]
+    });
+    bulk::insert(db, "change", columns, "", rows).await
+}
+
+#[tracing::instrument(level = "debug", skip_all)]
 async fn delete_settings(db: &DatabaseTransaction, plan: &Plan) -> Result<()> {
+    const CHUNK_ROWS: usize = 1000;
     let deleted: Vec<&Change> = plan.writes().filter(|it| it.class == Class::Delete).collect();
     for one_layer in deleted.chunk_by(|a, b| (&a.namespace, &a.layer) == (&b.namespace, &b.layer)) {
         for chunk in one_layer.chunks(CHUNK_ROWS) {
@@ -264,41 +305,38 @@ async fn write_settings(
     revision: i64,
     at: &str,
 ) -> Result<()> {
-    let overwrite = OnConflict::columns([
-        setting::Column::Namespace,
-        setting::Column::Layer,
-        setting::Column::Key,
-    ])
-    .update_columns([
-        setting::Column::Value,
-        setting::Column::ValueType,
-        setting::Column::Format,
-        setting::Column::Revision,
-        setting::Column::UpdatedAt,
-        setting::Column::UpdatedBy,
-    ])
-    .to_owned();
-    let written: Vec<_> =
-        plan.writes().filter_map(|it| it.after.as_ref().map(|after| (it, after))).collect();
-    for chunk in written.chunks(CHUNK_ROWS) {
-        let rows = chunk.iter().map(|(change, after)| setting::ActiveModel {
-            namespace: Set(change.namespace.clone()),
-            layer: Set(change.layer.clone()),
-            key: Set(change.key.to_string()),
-            value: Set(after.text()),
-            value_type: Set(after.value_type().to_string()),
-            format: Set(after.format.map(|it| it.as_str().to_owned())),
-            revision: Set(revision),
-            created_at: Set(at.to_owned()),
-            updated_at: Set(at.to_owned()),
-            updated_by: Set(plan.author.actor.clone()),
-        });
-        setting::Entity::insert_many(rows)
-            .on_conflict(overwrite.clone())
-            .exec_without_returning(db)
-            .await?;
-    }
-    Ok(())
+    let columns = [
+        "namespace",
+        "layer",
+        "key",
+        "value",
+        "value_type",
+        "format",
+        "revision",
+        "created_at",
+        "updated_at",
+        "updated_by",
+    ];
+    let overwrite = "ON CONFLICT (namespace, layer, key) DO UPDATE SET value = excluded.value, \
+                     value_type = excluded.value_type, format = excluded.format, \
+                     revision = excluded.revision, updated_at = excluded.updated_at, \
+                     updated_by = excluded.updated_by";
+    let written = plan.writes().filter_map(|it| it.after.as_ref().map(|after| (it, after)));
+    let rows = written.map(|(change, after)| {
+        [
+            change.namespace.as_str().into(),
+            change.layer.as_str().into(),
+            change.key.as_str().into(),
+            after.text().into(),
+            after.value_type().as_str().into(),
+            after.format.map(|it| it.as_str()).into(),
+            revision.into(),
+            at.into(),
+            at.into(),
+            plan.author.actor.as_str().into(),
+        ]
+    });
+    bulk::insert(db, "setting", columns, overwrite, rows).await
 }
 
 /// Makes the seeds what the files say, except where a conflict is still open.
@@ -324,21 +362,10 @@ async fn remember_seeds(
                     || key.ancestors().any(|it| open.contains(&(namespace, layer, it))))
         };
 
-        let known = seed::Entity::find()
-            .filter(seed::Column::Namespace.eq(namespace))
-            .filter(seed::Column::Source.eq(&declared.path));
-        let mut known: HashMap<(String, String), seed::Model> = known
-            .all(db)
-            .await?
-            .into_iter()
-            .map(|it| ((it.layer.clone(), it.key.clone()), it))
-            .collect();
+        let mut known = seeds_of(db, namespace, &declared.path).await?;
         let mut news = Vec::new();
         for entry in meaning.entries.iter() {
-            let before = match known.is_empty() {
-                true => None,
-                false => known.remove(&(layer.to_owned(), entry.key.to_string())),
-            };
+            let before = known.remove(entry.key.as_str());
             if is_open(&entry.key) {
                 continue;
             }
@@ -353,14 +380,19 @@ async fn remember_seeds(
                 line: entry.place.line.into(),
                 column: entry.place.column.into(),
             };
-            if before.as_ref() != Some(&row) {
+            let said = (row.layer.as_str(), row.value.as_str(), row.format.as_deref());
+            let same = |it: &SeedRow| {
+                said == (it.1.as_str(), it.2.as_str(), it.3.as_deref())
+                    && (row.line, row.column) == (it.4, it.5)
+            };
+            if !before.as_ref().is_some_and(same) {
                 news.push(row);
             }
         }
-        for (layer, key) in known.into_keys() {
+        for (key, row) in known {
             let parsed = rows::key(key.clone())?;
             if !is_open(&parsed) {
-                seed::Entity::delete_by_id((namespace.to_owned(), layer, key)).exec(db).await?;
+                seed::Entity::delete_by_id((namespace.to_owned(), row.1, key)).exec(db).await?;
             }
         }
         write_seeds(db, news).await?;
@@ -368,26 +400,42 @@ async fn remember_seeds(
     Ok(())
 }
 
+/// Key, layer, value, format, line and column.
+type SeedRow = (String, String, String, Option<String>, i64, i64);
+
+async fn seeds_of(
+    db: &DatabaseTransaction,
+    namespace: &str,
+    path: &str,
+) -> Result<HashMap<String, SeedRow>> {
+    let columns = ["key", "layer", "value", "format", "line", "column"];
+    let condition = "namespace = $1 AND source = $2";
+    let values = [namespace.into(), path.into()];
+    let rows: Vec<SeedRow> = bulk::select(db, &columns, "seed", condition, values).await?;
+    Ok(rows.into_iter().map(|it| (it.0.clone(), it)).collect())
+}
+
 async fn write_seeds(db: &DatabaseTransaction, news: Vec<seed::Model>) -> Result<()> {
-    let overwrite =
-        OnConflict::columns([seed::Column::Namespace, seed::Column::Layer, seed::Column::Key])
-            .update_columns([
-                seed::Column::Value,
-                seed::Column::ValueType,
-                seed::Column::Format,
-                seed::Column::Source,
-                seed::Column::Line,
-                seed::Column::Column,
-            ])
-            .to_owned();
-    for chunk in news.chunks(CHUNK_ROWS) {
-        let rows = chunk.iter().cloned().map(IntoActiveModel::into_active_model);
-        seed::Entity::insert_many(rows)
-            .on_conflict(overwrite.clone())
-            .exec_without_returning(db)
-            .await?;
-    }
-    Ok(())
+    let columns =
+        ["namespace", "layer", "key", "value", "value_type", "format", "source", "line", "column"];
+    let overwrite = "ON CONFLICT (namespace, layer, key) DO UPDATE SET value = excluded.value, \
+                     value_type = excluded.value_type, format = excluded.format, \
+                     source = excluded.source, line = excluded.line, \
+                     \"column\" = excluded.\"column\"";
+    let rows = news.into_iter().map(|it| {
+        [
+            it.namespace.into(),
+            it.layer.into(),
+            it.key.into(),
+            it.value.into(),
+            it.value_type.into(),
+            it.format.into(),
+            it.source.into(),
+            it.line.into(),
+            it.column.into(),
+        ]
+    });
+    bulk::insert(db, "seed", columns, overwrite, rows).await
 }
 
 /// Keeps each file that was read as it was.

@@ -32,7 +32,7 @@ pub enum Location {
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How long to wait for another writer.
-    pub busy_timeout: Duration,
+    pub lock_timeout: Duration,
     /// How long to wait for a server.
     pub connect_timeout: Duration,
 }
@@ -121,8 +121,36 @@ pub async fn open(location: &Location, access: Access, settings: Settings) -> Re
     if access != Access::Create {
         return Err(Error::EmptyDatabase { place });
     }
-    up(&database).await?;
-    Ok(database)
+    match up(&database).await {
+        Ok(_) => Ok(database),
+        Err(error) => Err(closed_after(database, error).await),
+    }
+}
+
+/// Does `work` on the database at `location` and closes it, whatever comes of the work: what
+/// SQLite could not bring to the disk is dropped then and nobody finds it later.
+///
+/// # Errors
+///
+/// As [`open`], and those of the work.
+pub async fn using<T>(
+    location: &Location,
+    access: Access,
+    settings: Settings,
+    work: impl AsyncFnOnce(&Database) -> Result<T>,
+) -> Result<T> {
+    let database = open(location, access, settings).await?;
+    match work(&database).await {
+        Ok(done) => database.close().await.map(|()| done),
+        Err(error) => Err(closed_after(database, error).await),
+    }
+}
+
+/// The first error is the one to tell.
+async fn closed_after(database: Database, error: Error) -> Error {
+    let error = error.at(&database.place);
+    drop(database.close().await);
+    error
 }
 
 /// Connects without looking at the tables: for [`schema`], [`up`] and [`down`].
@@ -150,10 +178,11 @@ async fn connect_sqlite(
     if let Some(kind) = network_file_system(path) {
         return Err(Error::NetworkFileSystem { place, kind });
     }
-    match (path.exists(), access) {
-        (false, Access::Create) => create_private(path)?,
-        (false, _) => return Err(Error::NoDatabase { place }),
-        (true, _) => {}
+    match (fs::metadata(path), access) {
+        (Ok(found), _) if !found.is_file() => return Err(Error::NotADatabase { place }),
+        (Ok(_), _) => {}
+        (Err(_), Access::Create) => create_private(path)?,
+        (Err(_), _) => return Err(Error::NoDatabase { place }),
     }
     let unlocked = match access {
         Access::Read => Fingerprint::of_quiet(path).map(|it| (path.to_owned(), it)),
@@ -171,7 +200,7 @@ async fn connect_sqlite(
         use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
         let options = SqliteConnectOptions::new()
             .filename(&path)
-            .busy_timeout(settings.busy_timeout)
+            .busy_timeout(settings.lock_timeout)
             .foreign_keys(true)
             .row_buffer_size(4096)
             .disable_statement_logging();
@@ -197,6 +226,8 @@ async fn connect_postgres(
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false).max_connections(4).connect_timeout(settings.connect_timeout);
     options.acquire_timeout(settings.connect_timeout).set_application_name("setpoint");
+    let lock_timeout = format!("{}ms", settings.lock_timeout.as_millis());
+    options.map_sqlx_postgres_opts(move |it| it.options([("lock_timeout", &lock_timeout)]));
     let connected = sea_orm::Database::connect(options).await;
     let place = Location::Postgres(url.to_owned()).name();
     Ok((connected.map_err(|source| Error::Unreachable { place, source })?, None))
@@ -309,7 +340,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`] if another writer holds on for longer than the busy timeout.
+    /// [`Error::Locked`] if another writer holds on for longer than the lock timeout.
     pub async fn begin(&self) -> Result<DatabaseTransaction> {
         let options = TransactionOptions {
             sqlite_transaction_mode: (self.backend() == DbBackend::Sqlite)
@@ -356,7 +387,7 @@ async fn applied(database: &Database) -> Result<Vec<String>> {
     let versions = Query::select()
         .column("version")
         .from(Alias::new("setpoint_migration"))
-        .order_by_expr(Expr::col("version").into(), sea_orm::Order::Asc)
+        .order_by_expr(Expr::col("version"), sea_orm::Order::Asc)
         .take();
     let rows = connection.query_all(&versions).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()

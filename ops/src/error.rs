@@ -160,11 +160,23 @@ pub enum Error {
     #[error("{place} is no database")]
     #[diagnostic(
         code(database::foreign),
-        help(
-            "the file is not SQLite or is damaged; restore a backup or name another with --database"
-        )
+        help("nothing was changed; it is not an SQLite file: name another with --database")
     )]
     NotADatabase { place: String },
+
+    #[error("{place} is damaged or cannot be read")]
+    #[diagnostic(
+        code(database::damaged),
+        help("nothing was changed; check the disk, then `setpoint verify`, or restore a backup")
+    )]
+    Damaged { place: String },
+
+    #[error("revision {revision} was applied, but could not be read back")]
+    #[diagnostic(
+        code(verify::unreadable),
+        help("look at `setpoint history` and run `setpoint verify`")
+    )]
+    NotReadBack { revision: i64, source: Box<Error> },
 
     #[error("{place} lies on a network file system ({kind})")]
     #[diagnostic(
@@ -187,7 +199,10 @@ pub enum Error {
     #[error("the disk of {place} failed")]
     #[diagnostic(
         code(database::disk),
-        help("nothing was changed; check the disk and what the system's log says of it")
+        help(
+            "nothing was changed as far as can be told; once the disk is well, look at \
+             `setpoint history` and run the same command again"
+        )
     )]
     DiskFailed { place: String },
 
@@ -233,12 +248,14 @@ impl Error {
             return self;
         };
         let place = place.to_owned();
-        match sqlite_code(error) {
-            Some(5 | 6) => Self::Locked { place },
-            Some(8 | 14) => Self::NotWritable { place },
-            Some(10) => Self::DiskFailed { place },
-            Some(13) => Self::DiskFull { place },
-            Some(11 | 26) => Self::NotADatabase { place },
+        match code_of(error).as_deref() {
+            Some("5" | "6" | "55P03" | "40P01") => Self::Locked { place },
+            Some("8" | "14") => Self::NotWritable { place },
+            // The second is SQLite without room for the file that readers and writers share.
+            Some("13" | SQLITE_IOERR_SHMSIZE | "53100") => Self::DiskFull { place },
+            Some("10" | "58030") => Self::DiskFailed { place },
+            Some("11") => Self::Damaged { place },
+            Some("26") => Self::NotADatabase { place },
             _ => self,
         }
     }
@@ -248,8 +265,11 @@ impl Error {
     }
 }
 
-/// SQLite's primary result code, see <https://sqlite.org/rescode.html>.
-fn sqlite_code(error: &DbErr) -> Option<u32> {
+const SQLITE_IOERR_SHMSIZE: &str = "4874";
+
+/// SQLite's primary result code, see <https://sqlite.org/rescode.html>, or PostgreSQL's
+/// SQLSTATE, see <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn code_of(error: &DbErr) -> Option<String> {
     use sea_orm::RuntimeErr::SqlxError;
     let (DbErr::Conn(SqlxError(error))
     | DbErr::Exec(SqlxError(error))
@@ -257,6 +277,11 @@ fn sqlite_code(error: &DbErr) -> Option<u32> {
     else {
         return None;
     };
-    let code = error.as_database_error()?.code()?;
-    code.parse::<u32>().ok().map(|code| code & 0xff)
+    let code = error.as_database_error()?.code()?.into_owned();
+    match code.parse::<u32>() {
+        Ok(number) if code.len() != 5 && code != SQLITE_IOERR_SHMSIZE => {
+            Some((number & 0xff).to_string())
+        }
+        _ => Some(code),
+    }
 }

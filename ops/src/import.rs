@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
-use setpoint_entity::seed;
-use setpoint_importers::{Entry, Key, Limits, TypedValue};
+use sea_orm::ConnectionTrait;
+use setpoint_importers::{Entry, Key, Limits, Place, TypedValue};
 
 use crate::apply::head;
 use crate::error::Claim;
@@ -13,7 +12,7 @@ use crate::export::tree;
 use crate::merge::{Outcome, merge};
 use crate::plan::{Author, Base, Change, Class, Kind, Origin, Plan, PlannedSource, SourceStatus};
 use crate::source::{Declared, ReadSource, imported, read};
-use crate::{Error, Result, rows, setting};
+use crate::{Error, Result, bulk, rows, setting};
 
 /// What to do with keys that both a user and a file have changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,10 +37,11 @@ pub struct Import {
 
 /// Everything that is known of one layer.
 #[derive(Default)]
-struct Layer {
+struct Layer<'a> {
     seeds: HashMap<Key, Seed>,
     live: HashMap<Key, TypedValue>,
-    theirs: HashMap<Key, Theirs>,
+    /// By the text of the key.
+    theirs: HashMap<&'a str, Theirs<'a>>,
 }
 
 struct Seed {
@@ -49,9 +49,18 @@ struct Seed {
     source: String,
 }
 
-struct Theirs {
-    value: TypedValue,
-    origin: Origin,
+/// What a file says of a key.
+#[derive(Clone, Copy)]
+struct Theirs<'a> {
+    entry: &'a Entry,
+    path: &'a str,
+}
+
+impl Theirs<'_> {
+    fn origin(self) -> Origin {
+        let Place { line, column } = self.entry.place;
+        Origin { file: self.path.to_owned(), line, column }
+    }
 }
 
 type LayerName = (String, String);
@@ -113,8 +122,8 @@ fn planned(source: &ReadSource) -> PlannedSource {
 }
 
 /// Sorts what the changed files say by layer, where two files must not say the same.
-fn collect(sources: &[ReadSource]) -> Result<BTreeMap<LayerName, Layer>> {
-    let mut layers = BTreeMap::<LayerName, Layer>::new();
+fn collect(sources: &[ReadSource]) -> Result<BTreeMap<LayerName, Layer<'_>>> {
+    let mut layers = BTreeMap::<LayerName, Layer<'_>>::new();
     let mut claims = Vec::new();
     for source in sources {
         let Some(meaning) = &source.meaning else { continue };
@@ -125,24 +134,23 @@ fn collect(sources: &[ReadSource]) -> Result<BTreeMap<LayerName, Layer>> {
         let name = (declared.namespace.clone(), declared.layer.clone());
         let layer = layers.entry(name).or_default();
         layer.theirs.reserve(meaning.entries.len());
-        for Entry { key, value, place } in &meaning.entries {
-            let origin =
-                Origin { file: declared.path.clone(), line: place.line, column: place.column };
-            let theirs = Theirs { value: value.clone(), origin };
-            if let Some(first) = layer.theirs.insert(key.clone(), theirs) {
+        for entry in &meaning.entries {
+            let theirs = Theirs { entry, path: &declared.path };
+            if let Some(first) = layer.theirs.insert(entry.key.as_str(), theirs) {
                 claims.push(claim(
                     &declared.namespace,
-                    key,
-                    &first.origin,
-                    &layer.theirs[key].origin,
+                    &entry.key,
+                    &first.origin(),
+                    &theirs.origin(),
                 ));
             }
         }
     }
     for ((namespace, _), layer) in &layers {
-        for (key, theirs) in &layer.theirs {
+        for theirs in layer.theirs.values() {
+            let key = &theirs.entry.key;
             let above = key.ancestors().find_map(|it| layer.theirs.get(it));
-            claims.extend(above.map(|it| claim(namespace, key, &it.origin, &theirs.origin)));
+            claims.extend(above.map(|it| claim(namespace, key, &it.origin(), &theirs.origin())));
         }
     }
     refuse(claims)?;
@@ -171,14 +179,16 @@ async fn load(
     db: &impl ConnectionTrait,
     namespace: &str,
     name: &str,
-    layer: &mut Layer,
+    layer: &mut Layer<'_>,
 ) -> Result<()> {
-    let seeds = seed::Entity::find()
-        .filter(seed::Column::Namespace.eq(namespace))
-        .filter(seed::Column::Layer.eq(name));
-    for row in seeds.all(db).await? {
-        let value = rows::value(&row.value, row.format.as_deref())?;
-        layer.seeds.insert(rows::key(row.key)?, Seed { value, source: row.source });
+    let columns = ["key", "value", "format", "source"];
+    let condition = "namespace = $1 AND layer = $2";
+    let values = [namespace.into(), name.into()];
+    let seeds: Vec<(String, String, Option<String>, String)> =
+        bulk::select(db, &columns, "seed", condition, values).await?;
+    for (key, text, format, source) in seeds {
+        let value = rows::value(&text, format.as_deref())?;
+        layer.seeds.insert(rows::key(key)?, Seed { value, source });
     }
     layer.live = setting::layer(db, namespace, name).await?;
     Ok(())
@@ -187,14 +197,14 @@ async fn load(
 /// A key moves from one source to another only if the first has let go of it.
 fn refuse_second_claims(
     namespace: &str,
-    layer: &Layer,
+    layer: &Layer<'_>,
     sources: &[ReadSource],
     root: &Path,
 ) -> Result<()> {
     let mut holds = HashMap::<&str, bool>::new();
     let mut claims = Vec::new();
     for (key, theirs) in &layer.theirs {
-        let Some(seed) = layer.seeds.get(key).filter(|it| it.source != theirs.origin.file) else {
+        let Some(seed) = layer.seeds.get(*key).filter(|it| it.source != theirs.path) else {
             continue;
         };
         let held = *holds.entry(&seed.source).or_insert_with(|| {
@@ -207,7 +217,7 @@ fn refuse_second_claims(
             }
         });
         if held {
-            claims.push(claim(namespace, key, &seed.source, &theirs.origin));
+            claims.push(claim(namespace, &theirs.entry.key, &seed.source, &theirs.origin()));
         }
     }
     refuse(claims)
@@ -241,17 +251,17 @@ impl Merged {
 }
 
 #[tracing::instrument(level = "debug", skip_all)]
-fn merge_layer(layer: &Layer, sources: &[ReadSource]) -> Vec<Merged> {
+fn merge_layer(layer: &Layer<'_>, sources: &[ReadSource]) -> Vec<Merged> {
     let changed: HashSet<&str> = sources
         .iter()
         .filter(|it| it.status.is_merged())
         .map(|it| it.declared.path.as_str())
         .collect();
     let mut merged = Vec::new();
-    let mut consider = |key: &Key, theirs: Option<&Theirs>| {
+    let mut consider = |key: &Key, theirs: Option<Theirs<'_>>| {
         let base = layer.seeds.get(key).map(|it| &it.value);
         let ours = layer.live.get(key);
-        let value = theirs.map(|it| &it.value);
+        let value = theirs.map(|it| &it.entry.value);
         let (class, after) = match merge(base, ours, value) {
             Outcome::Nothing => return,
             Outcome::Add => (Class::Add, value),
@@ -267,15 +277,15 @@ fn merge_layer(layer: &Layer, sources: &[ReadSource]) -> Vec<Merged> {
             before: ours.cloned(),
             after: after.cloned(),
             seed: base.cloned(),
-            origin: theirs.map(|it| it.origin.clone()),
+            origin: theirs.map(Theirs::origin),
             subtree: false,
         });
     };
 
-    for (key, theirs) in &layer.theirs {
-        consider(key, Some(theirs));
+    for theirs in layer.theirs.values() {
+        consider(&theirs.entry.key, Some(*theirs));
     }
-    let left_out = |key: &Key| !layer.theirs.contains_key(key);
+    let left_out = |key: &Key| !layer.theirs.contains_key(key.as_str());
     for (key, seed) in &layer.seeds {
         if left_out(key) && changed.contains(seed.source.as_str()) {
             consider(key, None);
@@ -290,7 +300,7 @@ fn merge_layer(layer: &Layer, sources: &[ReadSource]) -> Vec<Merged> {
 }
 
 /// Turns a scalar on one side against a map on the other into one conflict over the subtree.
-fn join_subtrees(merged: Vec<Merged>, layer: &Layer) -> Vec<Merged> {
+fn join_subtrees(merged: Vec<Merged>, layer: &Layer<'_>) -> Vec<Merged> {
     let added: HashSet<&str> = of_class(&merged, Class::Add);
     if added.is_empty() {
         return merged;
@@ -326,13 +336,13 @@ fn join_subtrees(merged: Vec<Merged>, layer: &Layer) -> Vec<Merged> {
             subtrees.entry(root).or_default().base.push((key, &seed.value));
         }
     }
-    for (key, theirs) in &layer.theirs {
+    for theirs in layer.theirs.values() {
+        let Entry { key, value, place } = theirs.entry;
         if let Some(root) = root_of(key) {
             let subtree = subtrees.entry(root).or_default();
-            subtree.theirs.push((key, &theirs.value));
-            let place = |it: &Origin| (it.line, it.column);
-            if subtree.origin.is_none_or(|it| place(&theirs.origin) < place(it)) {
-                subtree.origin = Some(&theirs.origin);
+            subtree.theirs.push((key, value));
+            if subtree.first.is_none_or(|first| place < &first.entry.place) {
+                subtree.first = Some(*theirs);
             }
         }
     }
@@ -346,7 +356,7 @@ fn join_subtrees(merged: Vec<Merged>, layer: &Layer) -> Vec<Merged> {
             before: tree::subtree(&key, subtree.ours),
             after: tree::subtree(&key, subtree.theirs),
             seed: tree::subtree(&key, subtree.base),
-            origin: subtree.origin.cloned(),
+            origin: subtree.first.map(Theirs::origin),
             subtree: true,
             key,
         });
@@ -360,7 +370,8 @@ struct Subtree<'a> {
     base: Vec<(&'a Key, &'a TypedValue)>,
     ours: Vec<(&'a Key, &'a TypedValue)>,
     theirs: Vec<(&'a Key, &'a TypedValue)>,
-    origin: Option<&'a Origin>,
+    /// Of `theirs`, by its place.
+    first: Option<Theirs<'a>>,
 }
 
 fn of_class(merged: &[Merged], class: Class) -> HashSet<&str> {
@@ -368,7 +379,7 @@ fn of_class(merged: &[Merged], class: Class) -> HashSet<&str> {
 }
 
 /// Carries out what was chosen for conflicts.
-fn settle(merged: Vec<Merged>, strategy: Strategy, layer: &Layer) -> Vec<Merged> {
+fn settle(merged: Vec<Merged>, strategy: Strategy, layer: &Layer<'_>) -> Vec<Merged> {
     let mut settled = Vec::with_capacity(merged.len());
     for mut one in merged {
         match (one.class, strategy) {
@@ -385,28 +396,29 @@ fn settle(merged: Vec<Merged>, strategy: Strategy, layer: &Layer) -> Vec<Merged>
 }
 
 /// The changes that make a key, or the subtree at it, what the file says.
-fn theirs_below(conflict: &Merged, layer: &Layer) -> Vec<Merged> {
+fn theirs_below(conflict: &Merged, layer: &Layer<'_>) -> Vec<Merged> {
     let root = &conflict.key;
     let keys: HashSet<&Key> = if conflict.subtree {
-        layer.theirs.keys().chain(layer.live.keys()).filter(|it| it.starts_with(root)).collect()
+        let theirs = layer.theirs.values().map(|it| &it.entry.key);
+        theirs.chain(layer.live.keys()).filter(|it| it.starts_with(root)).collect()
     } else {
         HashSet::from([root])
     };
     let change = |key: &Key| {
-        let (before, theirs) = (layer.live.get(key), layer.theirs.get(key));
+        let (before, theirs) = (layer.live.get(key), layer.theirs.get(key.as_str()));
         let class = match (before, theirs) {
             (None, Some(_)) => Class::Add,
             (Some(_), None) => Class::Delete,
-            (Some(before), Some(theirs)) if *before != theirs.value => Class::Update,
+            (Some(before), Some(theirs)) if *before != theirs.entry.value => Class::Update,
             _ => return None,
         };
         Some(Merged {
             key: key.clone(),
             class,
             before: before.cloned(),
-            after: theirs.map(|it| it.value.clone()),
+            after: theirs.map(|it| it.entry.value.clone()),
             seed: None,
-            origin: theirs.map(|it| it.origin.clone()),
+            origin: theirs.map(|it| it.origin()),
             subtree: false,
         })
     };

@@ -22,6 +22,7 @@ pub mod source;
 pub mod time;
 pub mod verify;
 
+mod bulk;
 mod error;
 mod rows;
 

@@ -6,15 +6,15 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::apply::{Applied, Channel, applied_as, apply};
-use crate::database::{self, Access, Location, Settings};
+use crate::database::{self, Access, Database, Location, Settings};
 use crate::import::Import;
 use crate::{Error, Result, originals, verify};
 
 /// What an import has done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Migrated {
-    /// None if there was nothing to do.
-    pub revision: Option<i64>,
+    #[serde(rename = "revision")]
+    pub applied: Applied,
     /// Where the files were copied to.
     pub originals: Option<PathBuf>,
     /// How many values were read back and compared.
@@ -36,11 +36,12 @@ pub async fn migrate(
     now: DateTime<Utc>,
 ) -> Result<Migrated> {
     let Import { plan, sources } = import;
+    let nothing = |applied| Migrated { applied, originals: None, verified: 0 };
     if plan.is_empty() && sources.iter().all(|it| it.meaning.is_none()) {
-        return Ok(Migrated { revision: None, originals: None, verified: 0 });
+        return Ok(nothing(Applied::Nothing));
     }
-    if let Some(revision) = applied_before(location, settings, &plan.hash).await? {
-        return Ok(Migrated { revision: Some(revision), originals: None, verified: 0 });
+    if let Some(id) = applied_before(location, settings, &plan.hash).await? {
+        return Ok(nothing(Applied::Before(id)));
     }
     let originals = match plan.is_empty() || sources.is_empty() {
         true => None,
@@ -49,18 +50,18 @@ pub async fn migrate(
     if let Location::Sqlite(path) = location {
         database::make_folder_of(path).map_err(Error::unwritable(path))?;
     }
-    let db = database::open(location, Access::Create, settings).await?;
-    let applied = apply(&db, plan, sources, channel, now).await?;
-    let (revision, verified) = match applied {
-        Applied::Revision(id) => {
-            let verified = verify::imported(&db.connection, plan, sources, id).await?;
-            (Some(id), verified)
-        }
-        Applied::Before(id) => (Some(id), 0),
-        Applied::Nothing => (None, 0),
+    let work = async |db: &Database| {
+        let applied = apply(db, plan, sources, channel, now).await?;
+        let Applied::Revision(id) = applied else { return Ok((applied, 0)) };
+        let verified = verify::imported(&db.connection, plan, sources, id).await;
+        let verified = verified.map_err(|error| match error.at(db.place()) {
+            differs @ Error::NotVerified { .. } => differs,
+            source => Error::NotReadBack { revision: id, source: Box::new(source) },
+        })?;
+        Ok((applied, verified))
     };
-    db.close().await?;
-    Ok(Migrated { revision, originals, verified })
+    let (applied, verified) = database::using(location, Access::Create, settings, work).await?;
+    Ok(Migrated { applied, originals, verified })
 }
 
 /// The revision that the plan of this hash has become already.
@@ -69,9 +70,9 @@ async fn applied_before(
     settings: Settings,
     plan_hash: &str,
 ) -> Result<Option<i64>> {
-    match database::open(location, Access::Read, settings).await {
-        Ok(db) => applied_as(&db.connection, plan_hash).await.map_err(|error| error.at(db.place())),
+    let work = async |db: &Database| applied_as(&db.connection, plan_hash).await;
+    match database::using(location, Access::Read, settings, work).await {
         Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => Ok(None),
-        Err(error) => Err(error),
+        found => found,
     }
 }

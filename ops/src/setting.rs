@@ -12,7 +12,7 @@ use setpoint_entity::setting;
 use setpoint_importers::{Format, Key, TypedValue, ValueType};
 
 use crate::apply::head;
-use crate::{Error, Result, rows};
+use crate::{Error, Result, bulk, rows};
 
 /// The layers of a namespace that are read together, the lowest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,10 +165,15 @@ pub(crate) async fn layer(
     namespace: &str,
     layer: &str,
 ) -> Result<HashMap<Key, TypedValue>> {
-    let found = setting::Entity::find()
-        .filter(setting::Column::Namespace.eq(namespace))
-        .filter(setting::Column::Layer.eq(layer));
-    values(db, found).await
+    let columns = ["key", "value", "format"];
+    let condition = "namespace = $1 AND layer = $2";
+    let values = [namespace.into(), layer.into()];
+    let found: Vec<(String, String, Option<String>)> =
+        bulk::select(db, &columns, "setting", condition, values).await?;
+    let value = |(key, text, format): (String, String, Option<String>)| {
+        Ok((rows::key(key)?, rows::value(&text, format.as_deref())?))
+    };
+    found.into_iter().map(value).collect()
 }
 
 /// The values of the rows that `which` finds, all of one layer.
@@ -255,7 +260,8 @@ fn highest(scope: &Scope, found: impl IntoIterator<Item = Setting>) -> Vec<Setti
 
 /// The error for a key that is not there, with the best guess at what was meant.
 async fn unknown(db: &impl ConnectionTrait, scope: &Scope, key: &Key) -> Result<Error> {
-    let below = live(db, scope, Some(within(key))).await?.len();
+    let below = live(db, scope, Some(within(key))).await?;
+    let below = below.iter().filter(|it| it.key != *key).count();
     let elsewhere = setting::Entity::find().filter(setting::Column::Key.eq(key.as_str()));
     let elsewhere = elsewhere.one(db).await?;
     let help = match (below, elsewhere) {

@@ -2,16 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement,
-};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Statement};
 use serde::Serialize;
 use setpoint_entity::{seed, setting};
-use setpoint_importers::{Key, Limits};
+use setpoint_importers::{Format, Key, Limits, TypedValue};
 
-use crate::plan::{Class, Plan};
+use crate::plan::{Change, Class, Plan};
 use crate::source::{ReadSource, tree_hash};
-use crate::{Error, Result, audit, hash, rows};
+use crate::{Error, Result, audit, bulk, hash, rows};
 
 /// Reads back what an import wrote: every setting of `plan`, and the seed of every entry of
 /// `sources`. Returns how many values were compared.
@@ -30,28 +28,26 @@ pub async fn imported(
 ) -> Result<usize> {
     let differs = |difference: String| Err(Error::NotVerified { difference });
     let mut compared = 0;
-    let mut live = HashMap::new();
     let layers: HashSet<_> = plan.writes().map(|it| (&it.namespace, &it.layer)).collect();
     for (namespace, layer) in layers {
-        let found = setting::Entity::find()
-            .filter(setting::Column::Namespace.eq(namespace))
-            .filter(setting::Column::Layer.eq(layer));
-        for row in found.all(db).await? {
-            live.insert((namespace.clone(), layer.clone(), row.key.clone()), row);
+        let columns = ["key", "value", "format", "revision"];
+        let condition = "namespace = $1 AND layer = $2";
+        let values = [namespace.as_str().into(), layer.as_str().into()];
+        let live: Vec<(String, String, Option<String>, i64)> =
+            bulk::select(db, &columns, "setting", condition, values).await?;
+        let live: HashMap<&str, _> = live.iter().map(|it| (it.0.as_str(), it)).collect();
+        let writes = plan.writes().filter(|it| (&it.namespace, &it.layer) == (namespace, layer));
+        for Change { key, after, .. } in writes {
+            let row = live.get(key.as_str());
+            let found = row.map(|it| (it.1.as_str(), it.2.as_deref()));
+            let text = after.as_ref().map(TypedValue::text).unwrap_or_default();
+            let wanted = after.as_ref().map(|it| (text.as_str(), it.format.map(Format::as_str)));
+            if found != wanted && row.is_none_or(|it| it.3 <= revision) {
+                return differs(format!("`{key}` does not have the value it was given"));
+            }
+            compared += 1;
         }
     }
-    for change in plan.writes() {
-        let key = &change.key;
-        let row = live.get(&(change.namespace.clone(), change.layer.clone(), key.to_string()));
-        let expected = change.after.as_ref().map(|it| (it.text(), it.format.map(|it| it.as_str())));
-        let found = row.map(|it| (it.value.clone(), it.format.as_deref()));
-        let later = row.is_some_and(|it| it.revision > revision);
-        if found != expected && !later {
-            return differs(format!("`{key}` does not have the value it was given"));
-        }
-        compared += 1;
-    }
-    drop(live);
 
     for source in sources {
         let Some(meaning) = &source.meaning else { continue };
@@ -62,22 +58,22 @@ pub async fn imported(
             .filter(|it| it.class == Class::Conflict && it.namespace == declared.namespace)
             .map(|it| it.key.as_str())
             .collect();
-        let seeds = seed::Entity::find()
-            .filter(seed::Column::Namespace.eq(&declared.namespace))
-            .filter(seed::Column::Layer.eq(&declared.layer))
-            .filter(seed::Column::Source.eq(&declared.path));
-        let seeds = seeds.all(db).await?.into_iter().map(|it| (it.key.clone(), it));
-        let seeds: HashMap<String, seed::Model> = seeds.collect();
+        let condition = "namespace = $1 AND layer = $2 AND source = $3";
+        let values = [&declared.namespace, &declared.layer, &declared.path];
+        let values = values.map(|it| it.as_str().into());
+        let seeds: Vec<(String, String)> =
+            bulk::select(db, &["key", "value"], "seed", condition, values).await?;
+        let seeds: HashMap<&str, &str> =
+            seeds.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         for entry in &meaning.entries {
+            let key = entry.key.as_str();
             let is_open = |key: &str| open.contains(key);
-            if is_open(entry.key.as_str()) || entry.key.ancestors().any(is_open) {
+            if !open.is_empty() && (is_open(key) || entry.key.ancestors().any(is_open)) {
                 continue;
             }
-            if seeds.get(entry.key.as_str()).is_none_or(|it| it.value != entry.value.text()) {
-                return differs(format!(
-                    "the seed of `{}` is not what {} says",
-                    entry.key, declared.path
-                ));
+            if seeds.get(key).is_none_or(|it| *it != entry.value.text()) {
+                let path = &declared.path;
+                return differs(format!("the seed of `{key}` is not what {path} says"));
             }
             compared += 1;
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use clap::ValueHint;
 use setpoint_ops::Error;
-use setpoint_ops::apply::{Applied, Channel};
+use setpoint_ops::apply::Channel;
 use setpoint_ops::import::Import;
 use setpoint_ops::migrate::migrate;
 use setpoint_ops::plan::Plan;
@@ -32,8 +32,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let (location, settings, backups) =
         (context.location(), loaded.database_settings(), loaded.backups());
     let done = migrate(&location, settings, &import, &backups, Channel::Cli, Utc::now()).await?;
-    let applied = done.revision.map_or(Applied::Nothing, Applied::Revision);
-    view::applied(context, &import.plan, applied)
+    view::applied(context, &import.plan, done.applied)
 }
 
 pub(super) fn read_plan(file: &Path) -> miette::Result<Plan> {

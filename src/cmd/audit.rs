@@ -60,7 +60,7 @@ async fn verify(context: &Context) -> miette::Result<Exit> {
     } else {
         match &verdict.first_bad {
             Some(bad) => {
-                console::show(format_args!("revision {}: {}\n", bad.revision, bad.reason))?
+                console::show(format_args!("revision {}: {}\n", bad.revision, bad.reason))?;
             }
             None => console::show(format_args!(
                 "{} revisions hold together, {} of them edits in SQL that are not sealed yet\n{}\n",

@@ -71,9 +71,11 @@ async fn up(context: &Context) -> miette::Result<Exit> {
     if let Some(step) = database::schema(&db).await?.unknown.into_iter().next() {
         return Err(Error::NewerDatabase { place: db.place().to_owned(), step }.into());
     }
-    let steps = database::up(&db).await?;
     let place = db.place().to_owned();
-    db.close().await?;
+    let steps = database::up(&db).await;
+    let closed = db.close().await;
+    let steps = steps?;
+    closed?;
     if context.json {
         console::show_json(&serde_json::json!({ "database": place, "steps": steps }))?;
     } else {
@@ -87,7 +89,8 @@ async fn down(context: &Context, steps: u32, yes: bool) -> miette::Result<Exit> 
     let db = database::connect(&location, Access::Write, settings).await?;
     let question = format!("Take {steps} steps of {} back, with their data?", db.place());
     console::confirm(&question, yes)?;
-    database::down(&db, steps).await?;
-    db.close().await?;
+    let done = database::down(&db, steps).await;
+    let closed = db.close().await;
+    done.and(closed)?;
     Ok(Exit::Done)
 }

@@ -36,7 +36,7 @@ fn text(explanation: &Explanation) -> String {
     let mut line = |line: String| writeln!(text, "{line}").expect("a string takes every text");
     match &explanation.effective {
         Some(it) => {
-            line(format!("{} = {}  ({}, layer {})", it.key, it.value, it.value_type, it.layer))
+            line(format!("{} = {}  ({}, layer {})", it.key, it.value, it.value_type, it.layer));
         }
         None => line(format!("{} is unset", explanation.key)),
     }

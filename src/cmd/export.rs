@@ -9,8 +9,9 @@ use crate::console;
 /// type and value, except that in env every value is text.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    #[arg(long, short, value_name = "FORMAT", default_value = "yaml")]
-    format: Format,
+    /// [default: yaml; json with --json]
+    #[arg(long, short, value_name = "FORMAT")]
+    format: Option<Format>,
 
     /// Only this key and those below it
     #[arg(long, value_name = "KEY")]
@@ -36,11 +37,11 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let prefix = args.prefix.as_deref().map(key).transpose()?;
     let scope = context.scope(&args.which)?;
     let format = match args.format {
-        _ if context.json => ExportFormat::Json,
-        Format::Yaml => ExportFormat::Yaml,
-        Format::Toml => ExportFormat::Toml,
-        Format::Json => ExportFormat::Json,
-        Format::Env => ExportFormat::Env,
+        None if context.json => ExportFormat::Json,
+        None | Some(Format::Yaml) => ExportFormat::Yaml,
+        Some(Format::Toml) => ExportFormat::Toml,
+        Some(Format::Json) => ExportFormat::Json,
+        Some(Format::Env) => ExportFormat::Env,
     };
     let read = async |db: &sea_orm::DatabaseTransaction| {
         document(db, &scope, prefix.as_ref(), args.at, format).await

@@ -81,7 +81,11 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         let backups = context.loaded.backups();
         migrate(&location, settings, &import, &backups, super::Channel::Cli, Utc::now()).await?
     };
-    tracing::info!(revision = done.revision, changes = import.plan.changes.len(), "migrated");
+    tracing::info!(
+        revision = done.applied.revision(),
+        changes = import.plan.changes.len(),
+        "migrated"
+    );
     show(context, &import, &done)
 }
 
@@ -198,7 +202,7 @@ fn show(context: &Context, import: &Import, done: &Migrated) -> miette::Result<E
     if let Some(folder) = &done.originals {
         console::tell(format_args!("originals are in {}", folder.display()));
     }
-    if let Some(revision) = done.revision {
+    if let Some(revision) = done.applied.revision() {
         console::tell(format_args!(
             "revision {revision}, {} values read back; `setpoint revert {revision}` undoes it",
             done.verified

@@ -174,10 +174,6 @@ impl Context {
         Author { actor: self.loaded.config.actor.clone(), reason }
     }
 
-    async fn open(&self, access: Access) -> Result<Database, Error> {
-        database::open(&self.location(), access, self.loaded.database_settings()).await
-    }
-
     /// Does `work` on one moment of the database; again if somebody wrote meanwhile and no
     /// lock was held.
     async fn read<T>(
@@ -198,23 +194,24 @@ impl Context {
             let plan = self.read(make).await?;
             return view::planned(self, how, &plan);
         }
-        let db = self.open(Access::Write).await?;
-        let mut tries = 0;
-        loop {
-            let snapshot = db.snapshot().await?;
-            let plan = make(&snapshot).await;
-            drop(snapshot);
-            let plan = plan.map_err(|error| error.at(db.place()))?;
-            match apply(&db, &plan, &[], Channel::Cli, Utc::now()).await {
-                Err(Error::Stale { .. }) if tries < 5 => tries += 1,
-                applied => {
-                    let applied = applied?;
-                    db.close().await?;
-                    tracing::info!(?applied, changes = plan.changes.len(), "applied a plan");
-                    return view::applied(self, &plan, applied);
+        let work = async |db: &Database| {
+            let mut tries = 0;
+            loop {
+                let snapshot = db.snapshot().await?;
+                let plan = make(&snapshot).await;
+                drop(snapshot);
+                let plan = plan?;
+                match apply(db, &plan, &[], Channel::Cli, Utc::now()).await {
+                    Err(Error::Stale { .. }) if tries < 5 => tries += 1,
+                    applied => return Ok((plan, applied?)),
                 }
             }
-        }
+        };
+        let settings = self.loaded.database_settings();
+        let (plan, applied) =
+            database::using(&self.location(), Access::Write, settings, work).await?;
+        tracing::info!(?applied, changes = plan.changes.len(), "applied a plan");
+        view::applied(self, &plan, applied)
     }
 
     /// One layer, or all that are declared; with the preferences of a user on top.
@@ -248,11 +245,13 @@ async fn read<T>(
     const TRIES: usize = 5;
     let mut last = Err(Error::Locked { place: location.name() });
     for _ in 0..TRIES {
-        let db = database::open(location, Access::Read, settings).await?;
-        let snapshot = db.snapshot().await?;
-        last = work(&snapshot).await.map_err(|error| error.at(db.place()));
-        drop(snapshot);
-        if !db.may_be_torn() {
+        let once = async |db: &Database| {
+            let snapshot = db.snapshot().await?;
+            Ok((work(&snapshot).await, db.may_be_torn()))
+        };
+        let (done, torn) = database::using(location, Access::Read, settings, once).await?;
+        last = done.map_err(|error| error.at(&location.name()));
+        if !torn {
             break;
         }
     }

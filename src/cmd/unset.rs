@@ -25,19 +25,19 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
 
     let make = async |db: &sea_orm::DatabaseTransaction| {
         let below = edit::everything_below(db, namespace, &layer, &key).await?;
+        let is_map = below.keys().any(|it| *it != key);
         let edits = match args.recursive {
             true => below,
             false => Edits::from([(key.clone(), None)]),
         };
         let author = context.author(args.how.reason.clone());
-        let count = edits.len();
         let plan = edit::plan(db, namespace, &layer, edits, author).await?;
         if plan.changes.is_empty() {
-            let help = match count {
-                1.. if !args.recursive => {
+            let help = match is_map {
+                true => {
                     "`setpoint list --prefix` shows what is below it; --recursive takes that away"
                 }
-                _ => "`setpoint list` shows every key",
+                false => "`setpoint list` shows every key",
             };
             return Err(Error::UnknownKey {
                 namespace: namespace.to_owned(),

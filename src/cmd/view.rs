@@ -40,10 +40,7 @@ pub(super) fn applied(context: &Context, plan: &Plan, applied: Applied) -> miett
         revision: Option<i64>,
         plan: &'a Plan,
     }
-    let revision = match applied {
-        Applied::Revision(id) | Applied::Before(id) => Some(id),
-        Applied::Nothing => None,
-    };
+    let revision = applied.revision();
     if context.json {
         console::show_json(&Done { revision, plan })?;
     } else {

@@ -227,24 +227,17 @@ fn a_wrong_value_names_the_variable_that_holds_it() {
 fn config_show_names_where_each_value_comes_from() {
     let world = World::sqlite();
     world.write("setpoint.toml", "[limits]\ndepth = 9\n");
-    let mut command = world.command(&["config", "show"]);
+    let mut command = world.command(&["config", "show", "--json"]);
     let ran = world.end(command.env("SETPOINT_LIMITS__ALIAS_NODES", "7").spawn().unwrap());
 
-    assert_snapshot!(ran, @r#"
-    status 0
-    -- stdout
-    KEY                          VALUE          FROM
-    namespace                    "default"      --namespace
-    database                     "[database]"  --database
-    actor                        "ann"          --actor
-    sqlite.busy_timeout_ms       5000           default
-    postgres.connect_timeout_ms  5000           default
-    limits.file_size_bytes       16777216       default
-    limits.depth                 9              setpoint.toml
-    limits.alias_nodes           7              SETPOINT_LIMITS__ALIAS_NODES
-    backups.folder               "backups"      default
-    log.format                   "text"         default
-    log.filter                   "warn"         default
+    let values = ran.json();
+    let values = values.as_array().unwrap().iter().filter(|it| it["from"] != "default");
+    let values = values.map(|it| format!("{} {} {}", it["key"], it["value"], it["from"]));
+    assert_snapshot!(values.collect::<Vec<_>>().join("\n"), @r#"
+    "database" "setpoint.db" "--database"
+    "actor" "ann" "--actor"
+    "limits.depth" 9 "setpoint.toml"
+    "limits.alias_nodes" 7 "SETPOINT_LIMITS__ALIAS_NODES"
     "#);
 }
 

@@ -75,7 +75,21 @@ fn the_real_inputs_migrate_with_one_setpoint_toml(world: &World) {
          GROUP BY s.namespace, s.source ORDER BY s.source",
     );
 
-    assert_snapshot!(counts, @"");
+    assert_snapshot!(counts, @r"
+    coach|coachiq/2021_Entegra_Aspire_44R.yml|300
+    coach|coachiq/history/feature_flags-04.yaml|632
+    rvc-with-comments|coachiq/rvc-with-comments.json|4
+    rvc|coachiq/rvc.json|614
+    deeptempo-env|deeptempo/env.example|11
+    deeptempo|deeptempo/legacy/approval_config.json|1
+    deeptempo|deeptempo/legacy/general_config.json|4
+    deeptempo|deeptempo/legacy/integrations_config.json|6
+    deeptempo|deeptempo/legacy/s3_config.json|4
+    deeptempo|deeptempo/legacy/theme_config.json|1
+    visionflow|visionflow/dev_config.toml|106
+    presets|visionflow/quality_presets.json|198
+    visionflow|visionflow/settings.yaml|435
+    ");
 }
 
 fn a_second_run_over_the_real_inputs_changes_nothing(world: &World) {

@@ -1,5 +1,7 @@
 //! Every integration test, in one binary: it links once.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 /// Makes two tests of each scenario, one on each database.
 macro_rules! on_both {
     ($($scenario:ident),+ $(,)?) => {

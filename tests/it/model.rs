@@ -193,7 +193,7 @@ async fn migrate(program: &Program<'_>, table: &mut Table, file: &Settings, choi
 fn whatever_happens_the_program_follows_the_table() {
     let folder = tempfile::TempDir::new().unwrap();
     let opening =
-        Opening { busy_timeout: Duration::from_secs(5), connect_timeout: Duration::from_secs(5) };
+        Opening { lock_timeout: Duration::from_secs(5), connect_timeout: Duration::from_secs(5) };
     let location = Location::Sqlite(folder.path().join("setpoint.db"));
     let database = block_on(open(&location, Access::Create, opening)).unwrap();
     let config = ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() };

@@ -213,9 +213,14 @@ fn supervise(programs: &Path, owner: &Owner, process: u32, home: &Path, state: &
     "#;
     let stop = owner.command(programs.join("pg_ctl"));
     let mut shell = Command::new("setsid");
-    shell.args(["sh", "-c", SCRIPT, "setpoint-it"]).arg(process.to_string()).arg(home).arg(state);
+    shell
+        .args(["--fork", "sh", "-c", SCRIPT, "setpoint-it"])
+        .arg(process.to_string())
+        .arg(home)
+        .arg(state);
     shell.arg(stop.get_program()).args(stop.get_args()).current_dir("/");
-    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(shell.status().unwrap().success(), "{shell:?}");
 }
 
 fn finish(command: &mut Command) {

@@ -61,9 +61,11 @@ impl Table {
         for (key, class) in &classes {
             match class {
                 Class::Add | Class::Update => {
-                    drop(self.live.insert(key.clone(), file[key].clone()))
+                    self.live.insert(key.clone(), file[key].clone());
                 }
-                Class::Delete => drop(self.live.remove(key)),
+                Class::Delete => {
+                    self.live.remove(key);
+                }
                 Class::Conflict if strategy == Strategy::Theirs => {
                     self.live.retain(|it, _| !it.starts_with(key));
                     let theirs = file.iter().filter(|(it, _)| it.starts_with(key));

@@ -143,6 +143,14 @@ impl World {
         self.run(&[arguments, &["--json"]].concat()).json()
     }
 
+    /// How a command fails: its status, and the error in one line, however long.
+    pub fn refusal(&self, arguments: &[&str]) -> String {
+        let ran = self.run(&[arguments, &["--json"]].concat());
+        let problem = ran.problem();
+        let said = ["code", "message", "help"].map(|it| problem[it].as_str().unwrap_or_default());
+        ran.mask.text(&format!("{} {}", ran.status, said.join("; "))).trim_end().to_owned()
+    }
+
     /// The value of a key as `get` prints it, or `(none)`.
     pub fn get(&self, key: &str) -> String {
         let ran = self.run(&["get", key]);

@@ -18,7 +18,7 @@ fn revisions_stay_in_order_when_the_clock_goes_back(world: &World) {
 
     let applied = block_on(async {
         let wait = Duration::from_secs(5);
-        let settings = Settings { busy_timeout: wait, connect_timeout: wait };
+        let settings = Settings { lock_timeout: wait, connect_timeout: wait };
         let location = match world.is_postgres() {
             true => Location::parse(&world.database()),
             false => Location::Sqlite(world.path("setpoint.db")),

@@ -139,14 +139,14 @@ fn a_writer_waits_for_another_one_that_finishes_in_time() {
 }
 
 #[test]
-fn a_lock_timeout_of_the_postgres_server_is_told_as_a_lock() {
+fn a_migration_gives_up_on_a_postgres_database_that_another_session_writes_to() {
     let world = World::postgres();
     world.migrate("a: 1\n");
     world.write("settings.yaml", "a: 2\n");
     let holder = Holder::psql(&world, "BEGIN; SELECT revision FROM head FOR UPDATE");
 
     let mut command = world.command(&["migrate", "settings.yaml", "--json"]);
-    let ran = world.end(command.env("PGOPTIONS", "-c lock_timeout=50ms").spawn().unwrap());
+    let ran = world.end(command.env("SETPOINT_POSTGRES__LOCK_TIMEOUT_MS", "50").spawn().unwrap());
 
     assert_eq!((ran.status, code(&ran).as_str()), (1, "database::locked"), "{ran}");
     assert_eq!(world.get("a"), "1");

@@ -56,7 +56,7 @@ fn a_database_that_was_cut_off_since_the_plan_is_refused() {
 
     let ran = migrate_around(&world, || world.write("setpoint.db", &bytes[..10_000]));
 
-    assert_eq!((ran.status, code(&ran).as_str()), (1, "database::foreign"), "{ran}");
+    assert_eq!((ran.status, code(&ran).as_str()), (1, "database::damaged"), "{ran}");
 }
 
 #[test]

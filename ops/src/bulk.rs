@@ -1,0 +1,102 @@
+//! Many rows at once, where a row at a time costs more than the work.
+//!
+//! For single rows there are the entities.
+
+use std::fmt::Write as _;
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
+use serde::de::DeserializeOwned;
+
+use crate::Result;
+
+/// How many rows one statement writes: every full one is the same statement, prepared once.
+const CHUNK_ROWS: usize = 500;
+
+/// Inserts `rows` into the `columns` of `table`; `on_conflict` ends the statement.
+///
+/// # Errors
+///
+/// [`crate::Error::Database`].
+pub(crate) async fn insert<const N: usize>(
+    db: &impl ConnectionTrait,
+    table: &str,
+    columns: [&str; N],
+    on_conflict: &str,
+    rows: impl IntoIterator<Item = [Value; N]>,
+) -> Result<()> {
+    let backend = db.get_database_backend();
+    let mut rows = rows.into_iter();
+    let mut full = None;
+    loop {
+        let mut values = Vec::with_capacity(N * CHUNK_ROWS);
+        values.extend(rows.by_ref().take(CHUNK_ROWS).flatten());
+        let sql = match values.len() / N {
+            0 => return Ok(()),
+            CHUNK_ROWS => full
+                .get_or_insert_with(|| insert_sql(backend, table, columns, on_conflict, CHUNK_ROWS))
+                .clone(),
+            count => insert_sql(backend, table, columns, on_conflict, count),
+        };
+        db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    }
+}
+
+fn insert_sql<const N: usize>(
+    backend: DbBackend,
+    table: &str,
+    columns: [&str; N],
+    on_conflict: &str,
+    rows: usize,
+) -> String {
+    let columns = columns.map(|it| format!("\"{it}\"")).join(", ");
+    let mut sql = format!("INSERT INTO {table} ({columns}) VALUES ");
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 1..=N {
+            let comma = if column == 1 { "" } else { ", " };
+            match backend {
+                DbBackend::Postgres => write!(sql, "{comma}${}", row * N + column),
+                // SQLite takes `$1` for a name, which it looks up among all others.
+                _ => write!(sql, "{comma}?"),
+            }
+            .expect("a string takes every text");
+        }
+        sql.push(')');
+    }
+    sql.push(' ');
+    sql.push_str(on_conflict);
+    sql
+}
+
+/// Reads every row of `table` that `condition` finds, a tuple of its `columns` each.
+///
+/// The database hands over one JSON text: a row at a time, handing over takes ten times as
+/// long as finding.
+///
+/// # Errors
+///
+/// [`crate::Error::Database`].
+pub(crate) async fn select<T: DeserializeOwned>(
+    db: &impl ConnectionTrait,
+    columns: &[&str],
+    table: &str,
+    condition: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<T>> {
+    let columns = columns.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(", ");
+    let packed = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            format!("coalesce(json_agg(json_build_array({columns})), '[]')::text")
+        }
+        _ => format!("json_group_array(json_array({columns}))"),
+    };
+    let sql = format!("SELECT {packed} FROM {table} WHERE {condition}");
+    let ask = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let row = db.query_one_raw(ask).await?;
+    let text: String = match row {
+        Some(row) => row.try_get_by_index(0)?,
+        None => return Ok(Vec::new()),
+    };
+    let rows = serde_json::from_str(&text);
+    Ok(rows.map_err(|error| DbErr::Type(format!("rows of {table} are not as expected: {error}")))?)
+}
