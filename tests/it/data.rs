@@ -126,3 +126,26 @@ fn exports_of_the_real_inputs_have_their_types_and_values(world: &World) {
         assert_eq!(settings, expected[namespace], "{namespace}");
     }
 }
+
+#[test]
+fn files_that_were_really_broken_are_refused_at_their_places() {
+    let Some(data) = data() else { return };
+    let world = World::sqlite();
+    let mut files: Vec<_> = fs::read_dir(data.join("visionflow/invalid")).unwrap().collect();
+    files.sort_by_key(|it| it.as_ref().unwrap().file_name());
+
+    let refused = files.into_iter().map(|file| {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        world.write(&name, fs::read(file.path()).unwrap());
+        let ran = world.run(&["migrate", &name, "--json"]);
+        let faults = ran.problem()["faults"].as_array().unwrap().clone();
+        let faults = faults.iter().map(|it| {
+            format!("\n  {}:{} {}", it["line"], it["column"], it["message"].as_str().unwrap())
+        });
+        format!("{} {name}{}", ran.status, faults.collect::<String>())
+    });
+
+    let refused = refused.collect::<Vec<_>>().join("\n");
+    assert_snapshot!(format!("{refused}\nat {}", world.revision()), @"");
+}

@@ -1,8 +1,9 @@
-//! Ten real versions of one file, replayed in order, with edits by a user between them.
+//! Versions of one file, replayed in order, with edits by a user between them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 
 use setpoint_importers::{Key, TypedValue};
 use setpoint_ops::import::Strategy;
@@ -10,42 +11,77 @@ use setpoint_ops::plan::Class;
 
 use crate::data::{data, meaning};
 use crate::table::{Settings, Table};
-use crate::world::{World, text};
+use crate::world::{World, fixture, text};
 
 on_both![
+    a_history_without_edits_ends_as_its_last_version,
+    a_history_loses_no_edit_and_reports_exactly_the_conflicts,
     a_real_history_without_edits_ends_as_its_last_version,
     a_real_history_loses_no_edit_and_reports_exactly_the_conflicts,
 ];
 
-/// The versions, the oldest first, each with its bytes and what it says.
-fn versions() -> Vec<(Vec<u8>, Settings)> {
-    let Some(data) = data() else { return Vec::new() };
-    let mut files: Vec<_> = fs::read_dir(data.join("visionflow/history"))
-        .unwrap()
-        .map(|it| it.unwrap().path())
-        .collect();
+/// A version of the file and what it says.
+type Version = (Vec<u8>, Settings);
+
+/// The versions in a folder, the oldest first.
+fn versions(folder: &Path) -> Vec<Version> {
+    let files = fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = files.map(|it| it.unwrap().path()).collect();
     files.sort();
     let read = |bytes: Vec<u8>| (bytes.clone(), meaning("settings.yaml", &bytes));
     files.iter().map(|it| read(fs::read(it).unwrap())).collect()
+}
+
+fn ours() -> Vec<Version> {
+    versions(&fixture("visualiser/history"))
+}
+
+fn real() -> Option<Vec<Version>> {
+    Some(versions(&data()?.join("visionflow/history")))
+}
+
+fn a_history_without_edits_ends_as_its_last_version(world: &World) {
+    let versions = ours();
+    migrate_all(world, &versions);
+
+    assert_eq!(live(world), versions.last().unwrap().1);
+}
+
+fn a_history_loses_no_edit_and_reports_exactly_the_conflicts(world: &World) {
+    let (lost, conflicts) = replay_with_edits(world, &ours());
+
+    assert!(lost.is_empty() && conflicts > 2, "{conflicts}, {lost:?}");
+}
+
+fn a_real_history_without_edits_ends_as_its_last_version(world: &World) {
+    let Some(versions) = real() else { return };
+    migrate_all(world, &versions);
+
+    assert_eq!(live(world), versions.last().unwrap().1);
+}
+
+fn a_real_history_loses_no_edit_and_reports_exactly_the_conflicts(world: &World) {
+    let Some(versions) = real() else { return };
+
+    let (lost, conflicts) = replay_with_edits(world, &versions);
+
+    assert!(lost.is_empty() && conflicts > 20, "{conflicts}, {lost:?}");
+}
+
+fn migrate_all(world: &World, versions: &[Version]) {
+    for (bytes, _) in versions {
+        world.write("settings.yaml", bytes);
+        world.ok(&["migrate", "settings.yaml"]);
+    }
 }
 
 fn live(world: &World) -> Settings {
     meaning("x.json", world.ok(&["export", "--format", "json"]).as_bytes())
 }
 
-fn a_real_history_without_edits_ends_as_its_last_version(world: &World) {
-    let versions = versions();
-    let Some((_, last)) = versions.last() else { return };
-    for (bytes, _) in &versions {
-        world.write("settings.yaml", bytes);
-        world.ok(&["migrate", "settings.yaml"]);
-    }
-
-    assert_eq!(live(world), *last);
-}
-
-fn a_real_history_loses_no_edit_and_reports_exactly_the_conflicts(world: &World) {
-    let versions = versions();
+/// Migrates all versions, with edits before each but the first, and compares each with the
+/// table. Gives the edits that were lost, and how many conflicts there were.
+fn replay_with_edits(world: &World, versions: &[Version]) -> (Vec<Key>, usize) {
     let mut table = Table::default();
     let mut edits = BTreeMap::new();
     let mut conflicts = 0;
@@ -67,19 +103,13 @@ fn a_real_history_loses_no_edit_and_reports_exactly_the_conflicts(world: &World)
         assert_eq!(live(world), table.live, "version {}", at + 1);
 
         if let Some((_, next)) = versions.get(at + 1) {
-            for (key, value) in edits_between(&table, file, next, at) {
-                edits.insert(key, value);
-            }
+            edits.extend(edits_between(&table, file, next, at));
             edit(world, &mut table, &edits);
         }
     }
-
-    let lost: Vec<&Key> = edits
-        .iter()
-        .filter(|(key, value)| table.live.get(*key) != value.as_ref())
-        .map(|it| it.0)
-        .collect();
-    assert!(lost.is_empty() && (versions.is_empty() || conflicts > 20), "{conflicts}, {lost:?}");
+    let is_lost = |key: &Key, value: &Option<TypedValue>| table.live.get(key) != value.as_ref();
+    let lost = edits.iter().filter(|(key, value)| is_lost(key, value));
+    (lost.map(|it| it.0.clone()).collect(), conflicts)
 }
 
 /// What a user does before the next version comes: to keys that it changes, removes and adds,
@@ -120,10 +150,12 @@ fn edits_between(
 
 /// Brings `edits` to the world and to the table.
 fn edit(world: &World, table: &mut Table, edits: &BTreeMap<Key, Option<TypedValue>>) {
-    let mut document = String::from("{");
+    let mut document = String::new();
     for (key, value) in edits {
         match value {
             Some(value) => {
+                // TOML writes texts, numbers, booleans and lists of them as JSON does.
+                writeln!(document, "{key} = {}", value.text()).unwrap();
                 table.live.insert(key.clone(), value.clone());
             }
             None if table.live.remove(key).is_some() => {
@@ -132,19 +164,8 @@ fn edit(world: &World, table: &mut Table, edits: &BTreeMap<Key, Option<TypedValu
             None => {}
         }
     }
-    let set: Vec<(Key, TypedValue)> =
-        edits.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
-    document.clear();
-    for (key, value) in &set {
-        writeln!(document, "{key} = {}", toml_text(value)).unwrap();
-    }
     let ran = world.run_with(&["import", "-", "--format", "toml"], &document);
     assert_eq!(ran.status, 0, "{ran}\n{document}");
-}
-
-/// TOML writes texts, numbers, booleans and arrays of them as JSON does.
-fn toml_text(value: &TypedValue) -> String {
-    value.text()
 }
 
 fn name(class: Class) -> &'static str {

@@ -45,5 +45,6 @@ mod raw_sql;
 mod read;
 mod same_meaning;
 mod schema;
+mod shell;
 mod table;
 mod world;

@@ -8,6 +8,7 @@ on_both![
     a_plan_of_files_can_be_carried_out_later,
     a_plan_of_the_first_import_can_be_carried_out_later,
     a_plan_of_an_edit_can_be_carried_out_later,
+    a_plan_is_read_from_standard_input,
     a_plan_is_shown_before_it_is_carried_out,
     applying_a_plan_twice_is_harmless,
     a_plan_can_be_applied_if_others_changed_other_keys,
@@ -63,6 +64,14 @@ fn a_plan_of_an_edit_can_be_carried_out_later(world: &World) {
     a 1, b (none), at 1
     a 2, b (none), at 2
     ");
+}
+
+fn a_plan_is_read_from_standard_input(world: &World) {
+    planned(world);
+    let plan = world.read("plan.json");
+    let ran = world.run_with(&["apply", "-"], &plan);
+
+    assert_eq!((ran.status, now(world).as_str()), (0, "a 2, b 3, at 2"), "{ran}");
 }
 
 fn a_plan_is_shown_before_it_is_carried_out(world: &World) {

@@ -101,7 +101,7 @@ fn migrate_on_disks_of_all_sizes(
     let page_count = |bytes: &Vec<u8>| (bytes.len() as u64).div_ceil(PAGE_BYTES);
     let used: u64 = folder.values().map(page_count).sum();
     let mut codes = BTreeMap::new();
-    for pages in (used..used + 400).step_by(3) {
+    for pages in (used..used + 400).step_by(2) {
         let disk = Disk::of(pages * PAGE_BYTES, folder);
         let case = format!("{} pages are free", pages - used);
 

@@ -54,7 +54,8 @@ pub(super) fn run(
 
 /// A run of the program that can be followed call by call.
 pub(super) struct Followed {
-    strace: Child,
+    /// None once it is waited for.
+    strace: Option<Child>,
     log: BufReader<PipeReader>,
 }
 
@@ -64,7 +65,7 @@ impl Followed {
         let (log, write) = std::io::pipe().unwrap();
         let strace = [&["strace", "-f", "-q", "-o", "/proc/self/fd/0"], options].concat();
         let strace = started(behind(world, &strace, command).stdin(write));
-        Self { strace, log: BufReader::new(log) }
+        Self { strace: Some(strace), log: BufReader::new(log) }
     }
 
     /// Starts `command` and stops it right before its first call of `calls`.
@@ -85,19 +86,32 @@ impl Followed {
 
     /// Lets the program go on and gives how it ended.
     pub(super) fn resume(self, world: &World) -> Ran {
-        let strace = self.strace.id();
-        let children =
-            fs::read_to_string(format!("/proc/{strace}/task/{strace}/children")).unwrap();
-        let mut kill = Command::new("kill");
-        assert!(kill.arg("-CONT").args(children.split_whitespace()).status().unwrap().success());
+        self.signal("-CONT");
         self.end(world)
     }
 
-    pub(super) fn end(self, world: &World) -> Ran {
-        let mut log = self.log;
-        let drained = std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        let ran = world.end(self.strace);
-        drained.join().unwrap().unwrap();
-        ran
+    pub(super) fn end(mut self, world: &World) -> Ran {
+        let strace = self.strace.take().unwrap();
+        // strace waits if nobody reads what it tells.
+        std::thread::scope(|scope| {
+            scope.spawn(|| std::io::copy(&mut self.log, &mut std::io::sink()));
+            world.end(strace)
+        })
+    }
+
+    /// Sends a signal to the program that is followed.
+    fn signal(&self, signal: &str) {
+        let Some(strace) = self.strace.as_ref().map(Child::id) else { return };
+        let children = fs::read_to_string(format!("/proc/{strace}/task/{strace}/children"));
+        let mut kill = Command::new("kill");
+        kill.arg(signal).args(children.unwrap_or_default().split_whitespace());
+        assert!(started(&mut kill).wait().unwrap().success(), "{kill:?}");
+    }
+}
+
+/// A test that fails leaves no stopped program behind.
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.signal("-KILL");
     }
 }
