@@ -3,157 +3,31 @@
 //! Every value remembers where it came from: errors name the file or the variable, and
 //! `config show` lists them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider, providers::Serialized};
+use figment::providers::Serialized;
+use figment::{Figment, Metadata};
 use miette::Diagnostic;
-use serde::{Deserialize, Serialize};
-use setpoint_importers::{Key, Limits};
+use setpoint_importers::Limits;
 use setpoint_ops::database::{Location, Settings};
 use setpoint_ops::setting::Scope;
 use thiserror::Error;
-use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
+use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+
+mod sections;
+mod values;
+
+pub(crate) use sections::{Config, Log, LogFormat};
+use values::{ENVIRONMENT, FLAGS, Values};
 
 pub(crate) const FILE: &str = "setpoint.toml";
 
 /// The layer that is always there.
 pub(crate) const BASE: &str = "base";
-
-/// `setpoint.toml`
-#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Config {
-    /// The namespace of commands that name none.
-    #[validate(custom(function = "is_name"))]
-    pub namespace: String,
-    /// Path of an SQLite file, or a `postgres://` URL.
-    #[validate(length(min = 1, message = "is empty"))]
-    pub database: String,
-    /// Who is named in the history.
-    #[validate(length(min = 1, message = "is empty"))]
-    pub actor: String,
-    #[validate(nested)]
-    pub sqlite: Sqlite,
-    #[validate(nested)]
-    pub postgres: Postgres,
-    #[validate(nested)]
-    pub limits: FileLimits,
-    #[validate(nested)]
-    pub backups: Backups,
-    #[validate(nested)]
-    pub log: Log,
-    #[validate(nested)]
-    pub namespaces: BTreeMap<String, Namespace>,
-    #[serde(rename = "source")]
-    #[validate(nested)]
-    pub sources: Vec<Source>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Sqlite {
-    /// How long to wait for another writer, in milliseconds.
-    #[validate(range(max = 600_000, message = "is more than 600000"))]
-    pub busy_timeout_ms: u64,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Postgres {
-    /// How long to wait for the server, in milliseconds.
-    #[validate(range(min = 1, max = 600_000, message = "is not within 1 and 600000"))]
-    pub connect_timeout_ms: u64,
-    /// How long to wait for another writer, in milliseconds.
-    #[validate(range(min = 1, max = 600_000, message = "is not within 1 and 600000"))]
-    pub lock_timeout_ms: u64,
-}
-
-/// What a file may be at most.
-#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FileLimits {
-    #[validate(range(min = 1, max = 1_073_741_824, message = "is not within 1 and 1073741824"))]
-    pub file_size_bytes: u64,
-    /// Maps and arrays inside one another.
-    #[validate(range(min = 1, max = 200, message = "is not within 1 and 200"))]
-    pub depth: usize,
-    /// Values that aliases and merge keys make.
-    #[validate(range(max = 10_000_000, message = "is more than 10000000"))]
-    pub alias_nodes: usize,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Backups {
-    /// Relative to the folder of the SQLite file, or of the configuration with PostgreSQL.
-    pub folder: PathBuf,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Log {
-    pub format: LogFormat,
-    /// As in `RUST_LOG`, which wins over it.
-    pub filter: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Namespace {
-    /// The layers above `base`, the lowest first.
-    #[validate(custom(function = "are_layers"))]
-    pub layers: Vec<String>,
-}
-
-/// A file, or all the files of a folder, and where their settings go.
-#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Source {
-    /// Relative to the folder of the configuration.
-    pub path: PathBuf,
-    #[validate(custom(function = "is_name"))]
-    pub namespace: Option<String>,
-    pub layer: Option<String>,
-    #[validate(custom(function = "is_key"))]
-    pub prefix: Option<String>,
-    /// An importer's name, where the extension does not tell.
-    pub format: Option<String>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        let limits = Limits::default();
-        Self {
-            namespace: "default".to_owned(),
-            database: "setpoint.db".to_owned(),
-            actor: "unknown".to_owned(),
-            sqlite: Sqlite { busy_timeout_ms: 5_000 },
-            postgres: Postgres { connect_timeout_ms: 5_000, lock_timeout_ms: 5_000 },
-            limits: FileLimits {
-                file_size_bytes: limits.size_bytes,
-                depth: limits.depth,
-                alias_nodes: limits.alias_nodes,
-            },
-            backups: Backups { folder: "backups".into() },
-            log: Log { format: LogFormat::Text, filter: "warn".to_owned() },
-            namespaces: BTreeMap::new(),
-            sources: Vec::new(),
-        }
-    }
-}
 
 /// What the command line says, where it says something.
 #[derive(Clone, Debug, Default)]
@@ -425,126 +299,6 @@ fn name_of(metadata: &Metadata, key: &str) -> String {
         name if name.contains("Config") => "default".to_owned(),
         name => name.to_owned(),
     }
-}
-
-const ENVIRONMENT: &str = "environment";
-const FLAGS: &str = "flags";
-
-/// Values of one place.
-struct Values {
-    name: String,
-    values: Dict,
-}
-
-impl Values {
-    /// The user the process runs as.
-    fn of_user() -> Self {
-        let user = whoami::username().ok().filter(|it| !it.is_empty());
-        let values = user.map(|user| ("actor".to_owned(), user.into())).into_iter().collect();
-        Self { name: "the user".to_owned(), values }
-    }
-
-    fn of_file(path: &Path, text: String) -> Result<Self, ConfigError> {
-        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-        match toml::from_str(&text) {
-            Ok(values) => Ok(Self { name: path.display().to_string(), values }),
-            Err(error) => Err(ConfigError::Syntax {
-                path: path.to_owned(),
-                reason: error.message().to_owned(),
-                at: error.span().unwrap_or_default().into(),
-                text: Arc::new(miette::NamedSource::new(path.display().to_string(), text)),
-            }),
-        }
-    }
-
-    /// `SETPOINT_LIMITS__DEPTH` is `limits.depth`.
-    fn of_environment() -> Self {
-        let mut values = Dict::new();
-        for (name, text) in std::env::vars_os() {
-            let (Some(name), Some(text)) = (name.to_str(), text.to_str()) else { continue };
-            let Some(key) = name.strip_prefix("SETPOINT_").map(str::to_lowercase) else { continue };
-            if key == "config" {
-                continue;
-            }
-            let mut path: Vec<&str> = key.split("__").collect();
-            let last = path.pop().unwrap_or_default();
-            let section = path.into_iter().fold(&mut values, |section, name| {
-                let inner = section.entry(name.to_owned()).or_insert_with(|| Dict::new().into());
-                if !matches!(inner, Value::Dict(..)) {
-                    *inner = Dict::new().into();
-                }
-                let Value::Dict(_, inner) = inner else { unreachable!("it has just become one") };
-                inner
-            });
-            section.insert(last.to_owned(), scalar(&key, text));
-        }
-        Self { name: ENVIRONMENT.to_owned(), values }
-    }
-
-    fn of_flags(flags: &Flags) -> Self {
-        let mut values = Dict::new();
-        let texts = [
-            ("namespace", &flags.namespace),
-            ("database", &flags.database),
-            ("actor", &flags.actor),
-        ];
-        for (name, text) in texts {
-            if let Some(text) = text {
-                values.insert(name.to_owned(), text.as_str().into());
-            }
-        }
-        if let Some(format) = flags.log_format {
-            let format = if format == LogFormat::Json { "json" } else { "text" };
-            let log = Dict::from([("format".to_owned(), Value::from(format))]);
-            values.insert("log".to_owned(), log.into());
-        }
-        Self { name: FLAGS.to_owned(), values }
-    }
-}
-
-/// A number where the key wants one: `SETPOINT_NAMESPACE=007` is a name.
-fn scalar(key: &str, text: &str) -> Value {
-    let is_number = key.ends_with("_ms") || key.starts_with("limits__");
-    match text.parse::<u64>() {
-        Ok(number) if is_number => number.into(),
-        _ => text.into(),
-    }
-}
-
-impl Provider for Values {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name.clone())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Ok(Map::from([(Profile::Default, self.values.clone())]))
-    }
-}
-
-fn is_name(name: &str) -> Result<(), ValidationError> {
-    let known = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
-    if !name.is_empty() && name.chars().all(known) {
-        return Ok(());
-    }
-    Err(ValidationError::new("name").with_message("is no name: use A-Z a-z 0-9 _ - .".into()))
-}
-
-fn are_layers(layers: &[String]) -> Result<(), ValidationError> {
-    for layer in layers {
-        if layer == BASE {
-            return Err(ValidationError::new("base")
-                .with_message("names `base`, which is always there".into()));
-        }
-        is_name(layer)?;
-    }
-    Ok(())
-}
-
-fn is_key(key: &str) -> Result<(), ValidationError> {
-    let parsed = Key::parse(key);
-    parsed
-        .map(drop)
-        .map_err(|error| ValidationError::new("key").with_message(error.to_string().into()))
 }
 
 /// The path without `.` parts: `./a` is `a`.

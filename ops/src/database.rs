@@ -180,6 +180,12 @@ async fn connect_sqlite(
     }
     match (fs::metadata(path), access) {
         (Ok(found), _) if !found.is_file() => return Err(Error::NotADatabase { place }),
+        // SQLite would make the files beside it as unwritable as it is, and leave them there.
+        (Ok(_), Access::Write | Access::Create)
+            if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() =>
+        {
+            return Err(Error::NotWritable { place });
+        }
         (Ok(_), _) => {}
         (Err(_), Access::Create) => create_private(path)?,
         (Err(_), _) => return Err(Error::NoDatabase { place }),

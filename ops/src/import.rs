@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
+use indexmap::IndexMap;
 use sea_orm::ConnectionTrait;
 use setpoint_importers::{Entry, Key, Limits, Place, TypedValue};
 
 use crate::apply::head;
 use crate::error::Claim;
-use crate::export::tree;
 use crate::merge::{Outcome, merge};
 use crate::plan::{Author, Base, Change, Class, Kind, Origin, Plan, PlannedSource, SourceStatus};
 use crate::source::{Declared, ReadSource, imported, read};
 use crate::{Error, Result, bulk, rows, setting};
+
+mod settle;
+mod subtree;
 
 /// What to do with keys that both a user and a file have changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +43,8 @@ pub struct Import {
 struct Layer<'a> {
     seeds: HashMap<Key, Seed>,
     live: HashMap<Key, TypedValue>,
-    /// By the text of the key.
-    theirs: HashMap<&'a str, Theirs<'a>>,
+    /// By the text of the key, in the order of the files.
+    theirs: IndexMap<&'a str, Theirs<'a>>,
 }
 
 struct Seed {
@@ -93,16 +96,21 @@ pub async fn plan(
 
     let mut layers = collect(&sources)?;
     let mut changes = Vec::new();
+    let mut resolutions = Vec::new();
     for ((namespace, name), layer) in &mut layers {
         load(db, namespace, name, layer).await?;
         refuse_second_claims(namespace, layer, &sources, root)?;
         let merged = merge_layer(layer, &sources);
-        let settled = settle(join_subtrees(merged, layer), strategy, layer);
+        let joined = subtree::join(merged, layer);
+        let before = settle::remembered(db, namespace, name).await?;
+        let (settled, chosen) = settle::settle(joined, strategy, &before, (namespace, name), layer);
+        resolutions.extend(chosen);
         changes.extend(settled.into_iter().map(|it| it.into_change(namespace, name)));
     }
 
     let sources_planned = sources.iter().map(planned).collect();
     let plan = Plan::new(Kind::Import, base, author, sources_planned, changes);
+    let plan = plan.remembering(resolutions);
     match plan.summary.conflict {
         count if count > 0 && strategy == Strategy::Fail => Err(Error::Conflicts { count }),
         _ => Ok(Import { plan, sources }),
@@ -297,130 +305,4 @@ fn merge_layer(layer: &Layer<'_>, sources: &[ReadSource]) -> Vec<Merged> {
         }
     }
     merged
-}
-
-/// Turns a scalar on one side against a map on the other into one conflict over the subtree.
-fn join_subtrees(merged: Vec<Merged>, layer: &Layer<'_>) -> Vec<Merged> {
-    let added: HashSet<&str> = of_class(&merged, Class::Add);
-    if added.is_empty() {
-        return merged;
-    }
-    let deleted = of_class(&merged, Class::Delete);
-    let stays = |key: &str| layer.live.contains_key(key) && !deleted.contains(key);
-
-    let mut roots = HashSet::new();
-    for key in merged.iter().filter(|it| it.class == Class::Add).map(|it| &it.key) {
-        roots.extend(key.ancestors().filter(|it| stays(it)).last().map(str::to_owned));
-    }
-    for key in layer.live.keys().filter(|it| !deleted.contains(it.as_str())) {
-        roots.extend(key.ancestors().filter(|it| added.contains(it)).last().map(str::to_owned));
-    }
-    if roots.is_empty() {
-        return merged;
-    }
-
-    let root_of = |key: &Key| {
-        let above = key.ancestors().find(|it| roots.contains(*it));
-        above.or_else(|| roots.get(key.as_str()).map(String::as_str)).map(str::to_owned)
-    };
-    let mut joined: Vec<Merged> =
-        merged.into_iter().filter(|it| root_of(&it.key).is_none()).collect();
-    let mut subtrees = BTreeMap::<String, Subtree>::new();
-    for (key, value) in &layer.live {
-        if let Some(root) = root_of(key) {
-            subtrees.entry(root).or_default().ours.push((key, value));
-        }
-    }
-    for (key, seed) in &layer.seeds {
-        if let Some(root) = root_of(key) {
-            subtrees.entry(root).or_default().base.push((key, &seed.value));
-        }
-    }
-    for theirs in layer.theirs.values() {
-        let Entry { key, value, place } = theirs.entry;
-        if let Some(root) = root_of(key) {
-            let subtree = subtrees.entry(root).or_default();
-            subtree.theirs.push((key, value));
-            if subtree.first.is_none_or(|first| place < &first.entry.place) {
-                subtree.first = Some(*theirs);
-            }
-        }
-    }
-    for (root, mut subtree) in subtrees {
-        for side in [&mut subtree.base, &mut subtree.ours, &mut subtree.theirs] {
-            side.sort_by_key(|(key, _)| *key);
-        }
-        let key = Key::parse(&root).expect("a root is a key or the map a key lies in");
-        joined.push(Merged {
-            class: Class::Conflict,
-            before: tree::subtree(&key, subtree.ours),
-            after: tree::subtree(&key, subtree.theirs),
-            seed: tree::subtree(&key, subtree.base),
-            origin: subtree.first.map(Theirs::origin),
-            subtree: true,
-            key,
-        });
-    }
-    joined
-}
-
-/// What the three sides have at a key and below it.
-#[derive(Default)]
-struct Subtree<'a> {
-    base: Vec<(&'a Key, &'a TypedValue)>,
-    ours: Vec<(&'a Key, &'a TypedValue)>,
-    theirs: Vec<(&'a Key, &'a TypedValue)>,
-    /// Of `theirs`, by its place.
-    first: Option<Theirs<'a>>,
-}
-
-fn of_class(merged: &[Merged], class: Class) -> HashSet<&str> {
-    merged.iter().filter(|it| it.class == class).map(|it| it.key.as_str()).collect()
-}
-
-/// Carries out what was chosen for conflicts.
-fn settle(merged: Vec<Merged>, strategy: Strategy, layer: &Layer<'_>) -> Vec<Merged> {
-    let mut settled = Vec::with_capacity(merged.len());
-    for mut one in merged {
-        match (one.class, strategy) {
-            (Class::Conflict, Strategy::Ours) => {
-                one.class = Class::Keep;
-                one.after = one.before.clone();
-                settled.push(one);
-            }
-            (Class::Conflict, Strategy::Theirs) => settled.extend(theirs_below(&one, layer)),
-            _ => settled.push(one),
-        }
-    }
-    settled
-}
-
-/// The changes that make a key, or the subtree at it, what the file says.
-fn theirs_below(conflict: &Merged, layer: &Layer<'_>) -> Vec<Merged> {
-    let root = &conflict.key;
-    let keys: HashSet<&Key> = if conflict.subtree {
-        let theirs = layer.theirs.values().map(|it| &it.entry.key);
-        theirs.chain(layer.live.keys()).filter(|it| it.starts_with(root)).collect()
-    } else {
-        HashSet::from([root])
-    };
-    let change = |key: &Key| {
-        let (before, theirs) = (layer.live.get(key), layer.theirs.get(key.as_str()));
-        let class = match (before, theirs) {
-            (None, Some(_)) => Class::Add,
-            (Some(_), None) => Class::Delete,
-            (Some(before), Some(theirs)) if *before != theirs.entry.value => Class::Update,
-            _ => return None,
-        };
-        Some(Merged {
-            key: key.clone(),
-            class,
-            before: before.cloned(),
-            after: theirs.map(|it| it.entry.value.clone()),
-            seed: None,
-            origin: theirs.map(|it| it.origin()),
-            subtree: false,
-        })
-    };
-    keys.into_iter().filter_map(change).collect()
 }

@@ -1,7 +1,7 @@
 //! Copies of the files an import reads, made before it writes anything: the way back.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -22,8 +22,7 @@ use crate::{Error, Result, time};
 #[tracing::instrument(level = "debug", skip_all)]
 pub fn copy(backups: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Result<PathBuf> {
     fs::create_dir_all(backups).map_err(Error::unwritable(backups))?;
-    let folder = vacant(backups, now);
-    let partial = folder.with_added_extension("partial");
+    let (partial, folder) = vacant(backups, now)?;
     let copied = copy_into(&partial, sources, now).and_then(|()| {
         fs::rename(&partial, &folder).map_err(Error::unwritable(&folder))?;
         sync_folder(backups)
@@ -35,15 +34,25 @@ pub fn copy(backups: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Resul
     copied.map(|()| folder)
 }
 
-fn vacant(backups: &Path, now: DateTime<Utc>) -> PathBuf {
+/// Makes the folder to copy into. Its final name is nobody else's: whoever makes the first
+/// folder for a name has the name.
+fn vacant(backups: &Path, now: DateTime<Utc>) -> Result<(PathBuf, PathBuf)> {
     let name = format!("pre_migration_{}", time::file_stamp(now));
-    let mut folder = backups.join(&name);
-    let mut next = 2;
-    while folder.exists() {
-        folder = backups.join(format!("{name}-{next}"));
-        next += 1;
+    for turn in 1.. {
+        let suffix = if turn == 1 { String::new() } else { format!("-{turn}") };
+        let folder = backups.join(format!("{name}{suffix}"));
+        let partial = folder.with_added_extension("partial");
+        // The copies are as secret as the files, whose modes may be anything.
+        match fs::DirBuilder::new().mode(0o700).create(&partial) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::unwritable(&partial)(error)),
+            Ok(()) if folder.exists() => {
+                fs::remove_dir(&partial).map_err(Error::unwritable(&partial))?;
+            }
+            Ok(()) => return Ok((partial, folder)),
+        }
     }
-    folder
+    unreachable!("a folder has fewer entries than there are numbers")
 }
 
 #[derive(Serialize)]
@@ -60,8 +69,6 @@ struct Copy<'a> {
 }
 
 fn copy_into(folder: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Result<()> {
-    // The copies are as secret as the files, whose modes may be anything.
-    fs::DirBuilder::new().mode(0o700).create(folder).map_err(Error::unwritable(folder))?;
     let mut files = Vec::new();
     for source in sources {
         let name = inside(&source.declared.path);

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use setpoint_importers::{Format, Key, TypedValue, ValueType};
+use setpoint_importers::{Key, TypedValue};
 
 use crate::{Error, Result, hash};
+
+mod hashed;
+mod wire;
 
 /// What would happen, to be looked at and then given to [`crate::apply::apply`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub struct Plan {
     /// The files it was computed from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<PlannedSource>,
+    /// How conflicts are settled, to be remembered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolutions: Vec<Resolution>,
     /// In order of namespace, layer and key.
     pub changes: Vec<Change>,
 }
@@ -74,6 +79,24 @@ pub struct PlannedSource {
     pub format: Option<String>,
     pub status: SourceStatus,
     pub raw_hash: String,
+}
+
+/// A conflict that somebody has settled: the same three values are not asked about again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// Of the place and of (base, ours, theirs).
+    pub hash: String,
+    pub namespace: String,
+    pub layer: String,
+    pub key: Key,
+    pub choice: Choice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    Ours,
+    Theirs,
 }
 
 /// A file against its last import.
@@ -142,9 +165,19 @@ impl Plan {
         });
         let summary = Summary::of(&changes);
         let hash = String::new();
-        let mut plan = Self { kind, hash, base, author, summary, sources, changes };
+        let resolutions = Vec::new();
+        let mut plan = Self { kind, hash, base, author, summary, sources, resolutions, changes };
         plan.hash = plan.computed_hash();
         plan
+    }
+
+    /// The same plan, which also remembers `resolutions`.
+    pub fn remembering(mut self, resolutions: Vec<Resolution>) -> Self {
+        if !resolutions.is_empty() {
+            self.resolutions = resolutions;
+            self.hash = self.computed_hash();
+        }
+        self
     }
 
     /// Whether applying it would leave everything as it is.
@@ -206,6 +239,7 @@ impl Plan {
             epoch: self.base.epoch.as_deref(),
             kind: self.kind,
             reason: self.author.reason.as_deref(),
+            resolutions: self.resolutions.iter().map(|it| (it.hash.as_str(), it.choice)).collect(),
             revision: self.base.revision,
             sources: sources.collect(),
         };
@@ -261,6 +295,15 @@ impl SourceStatus {
     }
 }
 
+impl Choice {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Theirs => "theirs",
+        }
+    }
+}
+
 impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
@@ -274,133 +317,5 @@ impl Kind {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
-}
-
-/// A plan as it is hashed: values as texts, fields in order of their names.
-mod hashed {
-    use serde::Serialize;
-    use setpoint_importers::TypedValue;
-
-    use super::{Class, Kind, SourceStatus};
-
-    #[derive(Serialize)]
-    pub(super) struct Plan<'a> {
-        pub actor: &'a str,
-        pub changes: Vec<Change<'a>>,
-        pub epoch: Option<&'a str>,
-        pub kind: Kind,
-        pub reason: Option<&'a str>,
-        pub revision: i64,
-        pub sources: Vec<Source<'a>>,
-    }
-
-    #[derive(Serialize)]
-    pub(super) struct Change<'a> {
-        pub after: Option<Side>,
-        pub before: Option<Side>,
-        pub class: Class,
-        pub column: Option<u32>,
-        pub file: Option<&'a str>,
-        pub key: &'a str,
-        pub layer: &'a str,
-        pub line: Option<u32>,
-        pub namespace: &'a str,
-        pub seed: Option<Side>,
-    }
-
-    #[derive(Serialize)]
-    pub(super) struct Side {
-        format: Option<&'static str>,
-        value: String,
-    }
-
-    #[derive(Serialize)]
-    pub(super) struct Source<'a> {
-        pub format: Option<&'a str>,
-        pub layer: &'a str,
-        pub namespace: &'a str,
-        pub path: &'a str,
-        pub prefix: Option<&'a str>,
-        pub raw_hash: &'a str,
-        pub status: SourceStatus,
-    }
-
-    impl From<&TypedValue> for Side {
-        fn from(value: &TypedValue) -> Self {
-            Self { format: value.format.map(|it| it.as_str()), value: value.text() }
-        }
-    }
-}
-
-/// A change as it travels. `before` and `after` are null both where there is no value and
-/// where the value is null; `before_type` and `after_type` are there in the second case only.
-mod wire {
-    use super::{Class, Deserialize, Format, Key, Origin, Serialize, TypedValue, Value, ValueType};
-
-    #[derive(Serialize, Deserialize)]
-    pub(super) struct Change {
-        namespace: String,
-        layer: String,
-        key: Key,
-        class: Class,
-        before: Value,
-        after: Value,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        seed: Option<Value>,
-        origin: Option<Origin>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        before_type: Option<ValueType>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        before_format: Option<Format>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        after_type: Option<ValueType>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        after_format: Option<Format>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        seed_type: Option<ValueType>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        seed_format: Option<Format>,
-    }
-
-    impl From<super::Change> for Change {
-        fn from(change: super::Change) -> Self {
-            let kind = |side: &Option<TypedValue>| side.as_ref().map(TypedValue::value_type);
-            let format = |side: &Option<TypedValue>| side.as_ref().and_then(|it| it.format);
-            Self {
-                before_type: kind(&change.before),
-                before_format: format(&change.before),
-                after_type: kind(&change.after),
-                after_format: format(&change.after),
-                seed_type: kind(&change.seed),
-                seed_format: format(&change.seed),
-                namespace: change.namespace,
-                layer: change.layer,
-                key: change.key,
-                class: change.class,
-                before: change.before.map_or(Value::Null, |it| it.json),
-                after: change.after.map_or(Value::Null, |it| it.json),
-                seed: change.seed.map(|it| it.json),
-                origin: change.origin,
-            }
-        }
-    }
-
-    impl From<Change> for super::Change {
-        fn from(wire: Change) -> Self {
-            let side = |json: Value, kind: Option<ValueType>, format| {
-                kind.map(|_| TypedValue { json, format })
-            };
-            Self {
-                namespace: wire.namespace,
-                layer: wire.layer,
-                key: wire.key,
-                class: wire.class,
-                before: side(wire.before, wire.before_type, wire.before_format),
-                after: side(wire.after, wire.after_type, wire.after_format),
-                seed: side(wire.seed.unwrap_or_default(), wire.seed_type, wire.seed_format),
-                origin: wire.origin,
-            }
-        }
     }
 }

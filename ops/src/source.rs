@@ -286,7 +286,7 @@ fn files_in(folder: &Path, any: bool, skipped: &mut Vec<PathBuf>) -> Result<Vec<
     match files.is_empty() {
         true => Err(unreadable(
             "no file in it has an extension we read; name the files and their --format",
-            io::ErrorKind::NotFound.into(),
+            io::Error::other("there is nothing in it to read"),
         )),
         false => Ok(files),
     }

@@ -68,7 +68,7 @@ fn a_folder_without_files_to_read_is_refused() {
     file::unreadable
 
       × cannot read folder
-      ╰─▶ entity not found
+      ╰─▶ there is nothing in it to read
       help: no file in it has an extension we read; name the files and their
             --format
     ");

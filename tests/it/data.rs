@@ -147,5 +147,28 @@ fn files_that_were_really_broken_are_refused_at_their_places() {
     });
 
     let refused = refused.collect::<Vec<_>>().join("\n");
-    assert_snapshot!(format!("{refused}\nat {}", world.revision()), @"");
+    assert_snapshot!(format!("{refused}\nat {}", world.revision()), @r"
+    1 bad-indent.yaml
+      112:31 no `key: value` can stand here; is it indented too far?
+      113:31 no `key: value` can stand here; is it indented too far?
+      114:34 no `key: value` can stand here; is it indented too far?
+      115:34 no `key: value` can stand here; is it indented too far?
+      116:29 no `key: value` can stand here; is it indented too far?
+      117:29 no `key: value` can stand here; is it indented too far?
+      119:11 this line belongs to no map above; is it indented wrongly?
+      120:11 this line belongs to no map above; is it indented wrongly?
+      121:11 this line belongs to no map above; is it indented wrongly?
+      224:31 no `key: value` can stand here; is it indented too far?
+      225:31 no `key: value` can stand here; is it indented too far?
+      226:34 no `key: value` can stand here; is it indented too far?
+      227:34 no `key: value` can stand here; is it indented too far?
+      228:29 no `key: value` can stand here; is it indented too far?
+      229:29 no `key: value` can stand here; is it indented too far?
+      231:11 this line belongs to no map above; is it indented wrongly?
+      232:11 this line belongs to no map above; is it indented wrongly?
+      233:11 this line belongs to no map above; is it indented wrongly?
+    1 settings@32c9208c0.toml
+      163:23 invalid boolean, expected `false`
+    at 0
+    ");
 }

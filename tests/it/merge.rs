@@ -14,6 +14,9 @@ on_both![
     fail_applies_nothing_if_there_is_a_conflict,
     a_map_over_an_edited_scalar_is_one_conflict,
     a_scalar_over_a_map_with_an_edit_is_one_conflict,
+    theirs_over_a_map_that_was_kept_leaves_a_tree,
+    theirs_over_a_scalar_that_was_put_over_a_map_leaves_a_tree,
+    a_conflict_over_a_key_with_a_seed_below_stays_one,
     a_scalar_that_nobody_edited_becomes_a_map,
     a_map_that_nobody_edited_becomes_a_scalar,
     a_value_and_the_same_value_of_another_type_differ,
@@ -208,6 +211,36 @@ fn a_scalar_over_a_map_with_an_edit_is_one_conflict(world: &World) {
     the live values stay; settle with `setpoint migrate --strategy ours` or `theirs`
     ours 0, then 0: (none) 2 1
     "#);
+}
+
+fn theirs_over_a_map_that_was_kept_leaves_a_tree(world: &World) {
+    world.migrate("other: 1\n");
+    world.ok(&["set", "a.b", "1"]);
+    world.migrate_with("other: 1\na: 1\n", &["--strategy", "ours"]);
+    let settled = world.migrate_with("other: 1\na: 2\n", &["--strategy", "theirs"]);
+
+    assert_eq!([world.get("a"), world.get("a.b")], ["2", "(none)"], "{settled}");
+}
+
+fn theirs_over_a_scalar_that_was_put_over_a_map_leaves_a_tree(world: &World) {
+    world.migrate("a: {b: 1}\n");
+    world.ok(&["unset", "a.b"]);
+    world.ok(&["set", "a", "5"]);
+    let settled = world.migrate_with("a: {b: 2}\n", &["--strategy", "theirs"]);
+
+    assert_eq!([world.get("a"), world.get("a.b")], ["(none)", "2"], "{settled}");
+}
+
+fn a_conflict_over_a_key_with_a_seed_below_stays_one(world: &World) {
+    world.migrate("other: 1\n");
+    world.ok(&["set", "a", "1"]);
+    world.migrate_with("other: 1\na: {b: 1}\n", &["--strategy", "ours"]);
+    world.migrate_with("other: 1\na: 1.0\n", &[]);
+    let before = world.revision();
+
+    let again = world.run(&["migrate", "settings.yaml"]);
+
+    assert_eq!((again.status, world.revision()), (2, before), "{again}");
 }
 
 fn a_scalar_that_nobody_edited_becomes_a_map(world: &World) {

@@ -13,6 +13,15 @@ pub type Settings = BTreeMap<Key, TypedValue>;
 pub struct Table {
     pub seed: Settings,
     pub live: Settings,
+    /// Conflicts that were settled, each with what its three sides were: asked once.
+    resolved: Vec<(Key, [Settings; 3], Strategy)>,
+}
+
+/// What came of a migration.
+pub struct Merged {
+    pub classes: BTreeMap<Key, Class>,
+    /// The conflicts among them that nobody has chosen for.
+    pub open: Vec<Key>,
 }
 
 impl Table {
@@ -23,7 +32,8 @@ impl Table {
         let class = |key: &Key| class(self.seed.get(key), self.live.get(key), file.get(key));
         let mut classes: BTreeMap<Key, Class> =
             keys.into_iter().filter_map(|key| Some((key.clone(), class(key)?))).collect();
-        for root in self.roots(&classes) {
+        let open = classes.iter().filter(|it| *it.1 == Class::Conflict).map(|it| it.0.clone());
+        for root in topmost(self.roots(&classes, file).into_iter().chain(open).collect()) {
             classes.retain(|key, _| !key.starts_with(&root));
             classes.insert(root, Class::Conflict);
         }
@@ -31,10 +41,12 @@ impl Table {
     }
 
     /// The keys at which a scalar of one side would stand above a map of the other.
-    fn roots(&self, classes: &BTreeMap<Key, Class>) -> BTreeSet<Key> {
+    fn roots(&self, classes: &BTreeMap<Key, Class>, file: &Settings) -> BTreeSet<Key> {
         let is = |key: &Key, class: Class| classes.get(key) == Some(&class);
         let stay: Vec<&Key> = self.live.keys().filter(|it| !is(it, Class::Delete)).collect();
-        let added: Vec<&Key> = classes.keys().filter(|it| is(it, Class::Add)).collect();
+        let wanted = |key: &&Key| is(key, Class::Add) || is(key, Class::Conflict);
+        let new = file.keys().filter(|it| !self.live.contains_key(*it));
+        let added: Vec<&Key> = new.filter(wanted).collect();
         let mut roots = BTreeSet::new();
         for (one, other) in stay.iter().flat_map(|one| added.iter().map(move |two| (one, two))) {
             if one.starts_with(other) {
@@ -43,21 +55,20 @@ impl Table {
                 roots.insert((*one).clone());
             }
         }
-        let all = roots.clone();
-        roots.retain(|root| !all.iter().any(|it| it != root && root.starts_with(it)));
         roots
     }
 
-    /// Migrates `file`; gives the classes there were before anything was settled.
-    pub fn migrate(&mut self, file: &Settings, strategy: Strategy) -> BTreeMap<Key, Class> {
+    /// Migrates `file`. The classes are those there were before anything was settled.
+    pub fn migrate(&mut self, file: &Settings, strategy: Strategy) -> Merged {
         let classes = self.classes(file);
-        let open: Vec<&Key> =
-            classes.iter().filter(|it| *it.1 == Class::Conflict).map(|it| it.0).collect();
+        let conflicts = classes.iter().filter(|it| *it.1 == Class::Conflict).map(|it| it.0);
+        let choices: Vec<(Key, Option<Strategy>)> =
+            conflicts.map(|key| (key.clone(), self.choice(key, file, strategy))).collect();
+        let open = choices.iter().filter(|it| it.1.is_none()).map(|it| it.0.clone());
+        let open: Vec<Key> = open.collect();
         if strategy == Strategy::Fail && !open.is_empty() {
-            return classes;
+            return Merged { classes, open };
         }
-        let inside = |key: &Key| open.iter().any(|root| key.starts_with(root));
-        let settled = |key: &Key| !inside(key) || strategy != Strategy::Ask;
         for (key, class) in &classes {
             match class {
                 Class::Add | Class::Update => {
@@ -66,19 +77,48 @@ impl Table {
                 Class::Delete => {
                     self.live.remove(key);
                 }
-                Class::Conflict if strategy == Strategy::Theirs => {
-                    self.live.retain(|it, _| !it.starts_with(key));
-                    let theirs = file.iter().filter(|(it, _)| it.starts_with(key));
-                    self.live.extend(theirs.map(|(key, value)| (key.clone(), value.clone())));
-                }
                 Class::Keep | Class::Converge | Class::Conflict => {}
             }
         }
-        self.seed.retain(|key, _| !settled(key));
-        let seeds = file.iter().filter(|(key, _)| settled(key));
+        for (key, choice) in choices {
+            let Some(choice) = choice else { continue };
+            self.resolved.push((key.clone(), self.sides(&key, file), choice));
+            if choice == Strategy::Theirs {
+                self.live.retain(|it, _| !it.starts_with(&key));
+                self.live.extend(below(&key, file));
+            }
+        }
+        let is_open = |key: &Key| open.iter().any(|root| key.starts_with(root));
+        self.seed.retain(|key, _| is_open(key));
+        let seeds = file.iter().filter(|(key, _)| !is_open(key));
         self.seed.extend(seeds.map(|(key, value)| (key.clone(), value.clone())));
-        classes
+        Merged { classes, open }
     }
+
+    fn choice(&self, key: &Key, file: &Settings, strategy: Strategy) -> Option<Strategy> {
+        if matches!(strategy, Strategy::Ours | Strategy::Theirs) {
+            return Some(strategy);
+        }
+        let sides = self.sides(key, file);
+        let same = self.resolved.iter().rev().find(|it| it.0 == *key && it.1 == sides);
+        same.map(|it| it.2)
+    }
+
+    fn sides(&self, key: &Key, file: &Settings) -> [Settings; 3] {
+        [&self.seed, &self.live, file].map(|it| below(key, it))
+    }
+}
+
+/// The settings at `key` and below it.
+fn below(key: &Key, settings: &Settings) -> Settings {
+    let below = settings.iter().filter(|(it, _)| it.starts_with(key));
+    below.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Those of `keys` that lie below no other. A conflict speaks for everything below its key.
+fn topmost(keys: BTreeSet<Key>) -> BTreeSet<Key> {
+    let above = |key: &Key| keys.iter().any(|it| it != key && key.starts_with(it));
+    keys.iter().filter(|key| !above(key)).cloned().collect()
 }
 
 /// The table, row by row: base, ours, theirs.

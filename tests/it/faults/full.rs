@@ -62,7 +62,8 @@ impl Disk {
 
     fn grow(&self, size_bytes: u64) {
         let mut mount = Command::new("mount");
-        mount.args(["-o", &format!("remount,size={size_bytes}")]).arg(self.world.folder());
+        mount.args(["-o", &format!("remount,size={size_bytes}"), "tmpfs"]);
+        mount.arg(self.world.folder());
         mount.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let ran = self.run_command(&mount);
         assert_eq!(ran.status, 0, "{ran}");

@@ -11,8 +11,7 @@ const REMOVES: &str = "?unlink,unlinkat";
 /// Kills a migration at every `step`th of `calls` until one survives.
 #[track_caller]
 fn kill_at_each(scenario: &Scenario, calls: &str, on: On, step: usize) {
-    let mut killed = 0;
-    for number in (1..1000).step_by(step) {
+    for (killed, number) in (1..1000).step_by(step).enumerate() {
         let case = format!("killed at call {number} of {calls} on {on:?}");
         let world = scenario.world();
 
@@ -23,7 +22,6 @@ fn kill_at_each(scenario: &Scenario, calls: &str, on: On, step: usize) {
             assert!(killed > 0, "nothing was {case}");
             return;
         }
-        killed += 1;
         assert_eq!(ran.status, -1, "{case}: {ran}");
         scenario.assert_whole_or_nothing(&world, &case);
         scenario.assert_next_run_finishes(&world, &case);

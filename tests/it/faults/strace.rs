@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use super::{behind, run_by, started};
 use crate::world::{Ran, World};
@@ -86,7 +86,7 @@ impl Followed {
 
     /// Lets the program go on and gives how it ended.
     pub(super) fn resume(self, world: &World) -> Ran {
-        self.signal("-CONT");
+        assert!(self.signal("-CONT"));
         self.end(world)
     }
 
@@ -99,13 +99,14 @@ impl Followed {
         })
     }
 
-    /// Sends a signal to the program that is followed.
-    fn signal(&self, signal: &str) {
-        let Some(strace) = self.strace.as_ref().map(Child::id) else { return };
+    /// Sends a signal to the program that is followed, if it still runs.
+    fn signal(&self, signal: &str) -> bool {
+        let Some(strace) = self.strace.as_ref().map(Child::id) else { return false };
         let children = fs::read_to_string(format!("/proc/{strace}/task/{strace}/children"));
-        let mut kill = Command::new("kill");
-        kill.arg(signal).args(children.unwrap_or_default().split_whitespace());
-        assert!(started(&mut kill).wait().unwrap().success(), "{kill:?}");
+        let mut kill = Command::new("sh");
+        kill.args(["-c", r#"kill "$@""#, "sh", signal])
+            .args(children.unwrap_or_default().split_whitespace());
+        kill.stderr(Stdio::null()).status().is_ok_and(|it| it.success())
     }
 }
 

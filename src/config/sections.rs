@@ -1,0 +1,166 @@
+//! What can be configured, with its default and its unit.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use setpoint_importers::{Key, Limits};
+use validator::{Validate, ValidationError};
+
+use super::BASE;
+
+/// `setpoint.toml`
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The namespace of commands that name none.
+    #[validate(custom(function = "is_name"))]
+    pub namespace: String,
+    /// Path of an SQLite file, or a `postgres://` URL.
+    #[validate(length(min = 1, message = "is empty"))]
+    pub database: String,
+    /// Who is named in the history.
+    #[validate(length(min = 1, message = "is empty"))]
+    pub actor: String,
+    #[validate(nested)]
+    pub sqlite: Sqlite,
+    #[validate(nested)]
+    pub postgres: Postgres,
+    #[validate(nested)]
+    pub limits: FileLimits,
+    #[validate(nested)]
+    pub backups: Backups,
+    #[validate(nested)]
+    pub log: Log,
+    #[validate(nested)]
+    pub namespaces: BTreeMap<String, Namespace>,
+    #[serde(rename = "source")]
+    #[validate(nested)]
+    pub sources: Vec<Source>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sqlite {
+    /// How long to wait for another writer, in milliseconds.
+    #[validate(range(max = 600_000, message = "is more than 600000"))]
+    pub busy_timeout_ms: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Postgres {
+    /// How long to wait for the server, in milliseconds.
+    #[validate(range(min = 1, max = 600_000, message = "is not within 1 and 600000"))]
+    pub connect_timeout_ms: u64,
+    /// How long to wait for another writer, in milliseconds.
+    #[validate(range(min = 1, max = 600_000, message = "is not within 1 and 600000"))]
+    pub lock_timeout_ms: u64,
+}
+
+/// What a file may be at most.
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileLimits {
+    #[validate(range(min = 1, max = 1_073_741_824, message = "is not within 1 and 1073741824"))]
+    pub file_size_bytes: u64,
+    /// Maps and arrays inside one another.
+    #[validate(range(min = 1, max = 200, message = "is not within 1 and 200"))]
+    pub depth: usize,
+    /// Values that aliases and merge keys make.
+    #[validate(range(max = 10_000_000, message = "is more than 10000000"))]
+    pub alias_nodes: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Backups {
+    /// Relative to the folder of the SQLite file, or of the configuration with PostgreSQL.
+    pub folder: PathBuf,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub format: LogFormat,
+    /// As in `RUST_LOG`, which wins over it.
+    pub filter: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Namespace {
+    /// The layers above `base`, the lowest first.
+    #[validate(custom(function = "are_layers"))]
+    pub layers: Vec<String>,
+}
+
+/// A file, or all the files of a folder, and where their settings go.
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    /// Relative to the folder of the configuration.
+    pub path: PathBuf,
+    #[validate(custom(function = "is_name"))]
+    pub namespace: Option<String>,
+    pub layer: Option<String>,
+    #[validate(custom(function = "is_key"))]
+    pub prefix: Option<String>,
+    /// An importer's name, where the extension does not tell.
+    pub format: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            namespace: "default".to_owned(),
+            database: "setpoint.db".to_owned(),
+            actor: "unknown".to_owned(),
+            sqlite: Sqlite { busy_timeout_ms: 5_000 },
+            postgres: Postgres { connect_timeout_ms: 5_000, lock_timeout_ms: 5_000 },
+            limits: FileLimits {
+                file_size_bytes: limits.size_bytes,
+                depth: limits.depth,
+                alias_nodes: limits.alias_nodes,
+            },
+            backups: Backups { folder: "backups".into() },
+            log: Log { format: LogFormat::Text, filter: "warn".to_owned() },
+            namespaces: BTreeMap::new(),
+            sources: Vec::new(),
+        }
+    }
+}
+
+fn is_name(name: &str) -> Result<(), ValidationError> {
+    let known = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
+    if !name.is_empty() && name.chars().all(known) {
+        return Ok(());
+    }
+    Err(ValidationError::new("name").with_message("is no name: use A-Z a-z 0-9 _ - .".into()))
+}
+
+fn are_layers(layers: &[String]) -> Result<(), ValidationError> {
+    for layer in layers {
+        if layer == BASE {
+            return Err(ValidationError::new("base")
+                .with_message("names `base`, which is always there".into()));
+        }
+        is_name(layer)?;
+    }
+    Ok(())
+}
+
+fn is_key(key: &str) -> Result<(), ValidationError> {
+    let parsed = Key::parse(key);
+    parsed
+        .map(drop)
+        .map_err(|error| ValidationError::new("key").with_message(error.to_string().into()))
+}
