@@ -26,19 +26,25 @@ pub(crate) async fn insert<const N: usize>(
 ) -> Result<()> {
     let backend = db.get_database_backend();
     let mut rows = rows.into_iter();
-    let mut full = None;
-    loop {
+    let mut next = || {
         let mut values = Vec::with_capacity(N * CHUNK_ROWS);
         values.extend(rows.by_ref().take(CHUNK_ROWS).flatten());
+        values
+    };
+    let full = insert_sql(backend, table, columns, on_conflict, CHUNK_ROWS);
+    let mut values = next();
+    while !values.is_empty() {
         let sql = match values.len() / N {
-            0 => return Ok(()),
-            CHUNK_ROWS => full
-                .get_or_insert_with(|| insert_sql(backend, table, columns, on_conflict, CHUNK_ROWS))
-                .clone(),
+            CHUNK_ROWS => full.clone(),
             count => insert_sql(backend, table, columns, on_conflict, count),
         };
-        db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+        // The next rows are made ready while the database is busy with these.
+        let written = db.execute_raw(Statement::from_sql_and_values(backend, sql, values));
+        let (written, ready) = tokio::join!(written, async { next() });
+        written?;
+        values = ready;
     }
+    Ok(())
 }
 
 fn insert_sql<const N: usize>(

@@ -9,7 +9,7 @@ macro_rules! on_both {
             $(
                 #[test]
                 fn $scenario() {
-                    super::$scenario(&crate::world::World::sqlite());
+                    insta::allow_duplicates!(super::$scenario(&crate::world::World::sqlite()));
                 }
             )+
         }
@@ -18,7 +18,7 @@ macro_rules! on_both {
             $(
                 #[test]
                 fn $scenario() {
-                    super::$scenario(&crate::world::World::postgres());
+                    insta::allow_duplicates!(super::$scenario(&crate::world::World::postgres()));
                 }
             )+
         }

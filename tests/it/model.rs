@@ -196,7 +196,7 @@ fn whatever_happens_the_program_follows_the_table() {
         Opening { lock_timeout: Duration::from_secs(5), connect_timeout: Duration::from_secs(5) };
     let location = Location::Sqlite(folder.path().join("setpoint.db"));
     let database = block_on(open(&location, Access::Create, opening)).unwrap();
-    let config = ProptestConfig { cases: 2500, failure_persistence: None, ..Default::default() };
+    let config = ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() };
     let mut case = 0;
     let counter = std::cell::RefCell::new(&mut case);
 
