@@ -34,8 +34,9 @@ pub(crate) fn clustered<'a>(
 
 /// The type of the JSON text in `column`, as `value_type` names it; null where it has none.
 ///
-/// A map is no value of a setting, unless it is empty.
-pub(crate) fn type_of(backend: DbBackend, column: &str) -> String {
+/// A map is no value of a setting, unless it is empty. Released steps use this: it never
+/// changes.
+pub fn type_of(backend: DbBackend, column: &str) -> String {
     match backend {
         DbBackend::Postgres => format!(
             "CASE json_typeof({column}::json) WHEN 'string' THEN 'string' \

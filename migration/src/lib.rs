@@ -12,6 +12,8 @@ mod m20261121_000002_create_history;
 mod m20261121_000003_watch_raw_sql;
 mod m20261121_000004_create_audit_views;
 
+pub use column::type_of;
+
 pub struct Migrator;
 
 impl MigratorTrait for Migrator {

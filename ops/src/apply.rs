@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Statement,
 };
 use serde::{Serialize, Serializer};
 use setpoint_entity::{change, head, revision, setting, source};
 use setpoint_importers::TypedValue;
+use setpoint_migration::type_of;
 
 use crate::audit::{self, ChainedChange};
 use crate::bulk;
@@ -118,11 +119,11 @@ async fn apply_within(
 
     silence_triggers(db, row.id).await?;
     let sealed = revision::Model { hash: Some(hash.clone()), ..row };
-    let (id, at) = (sealed.id, sealed.at.clone());
+    let id = sealed.id;
     sealed.into_active_model().insert(db).await?;
     write_changes(db, changes).await?;
     delete_settings(db, plan).await?;
-    write_settings(db, plan, id, &at).await?;
+    write_settings(db, id).await?;
     remember::seeds(db, plan, sources).await?;
     remember::resolutions(db, plan, id).await?;
     remember::sources(db, plan, sources, id, now).await?;
@@ -301,45 +302,25 @@ async fn delete_settings(db: &DatabaseTransaction, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// The live values are what the log says last: they are copied from there.
 #[tracing::instrument(level = "debug", skip_all)]
-async fn write_settings(
-    db: &DatabaseTransaction,
-    plan: &Plan,
-    revision: i64,
-    at: &str,
-) -> Result<()> {
-    let columns = [
-        "namespace",
-        "layer",
-        "key",
-        "value",
-        "value_type",
-        "format",
-        "revision",
-        "created_at",
-        "updated_at",
-        "updated_by",
-    ];
-    let overwrite = "ON CONFLICT (namespace, layer, key) DO UPDATE SET value = excluded.value, \
-                     value_type = excluded.value_type, format = excluded.format, \
-                     revision = excluded.revision, updated_at = excluded.updated_at, \
-                     updated_by = excluded.updated_by";
-    let written = plan.writes().filter_map(|it| it.after.as_ref().map(|after| (it, after)));
-    let rows = written.map(|(change, after)| {
-        [
-            change.namespace.as_str().into(),
-            change.layer.as_str().into(),
-            change.key.as_str().into(),
-            after.text().into(),
-            after.value_type().as_str().into(),
-            after.format.map(|it| it.as_str()).into(),
-            revision.into(),
-            at.into(),
-            at.into(),
-            plan.author.actor.as_str().into(),
-        ]
-    });
-    bulk::insert(db, "setting", columns, overwrite, rows).await
+async fn write_settings(db: &DatabaseTransaction, revision: i64) -> Result<()> {
+    let backend = db.get_database_backend();
+    let value_type = type_of(backend, "c.after");
+    let sql = format!(
+        "INSERT INTO setting (namespace, layer, key, value, value_type, format, revision,
+                              created_at, updated_at, updated_by)
+         SELECT c.namespace, c.layer, c.key, c.after, {value_type}, c.after_format, c.revision,
+                r.at, r.at, r.actor
+         FROM change c JOIN revision r ON r.id = c.revision
+         WHERE c.revision = $1 AND c.after IS NOT NULL
+         ON CONFLICT (namespace, layer, key) DO UPDATE
+         SET value = excluded.value, value_type = excluded.value_type, format = excluded.format,
+             revision = excluded.revision, updated_at = excluded.updated_at,
+             updated_by = excluded.updated_by"
+    );
+    db.execute_raw(Statement::from_sql_and_values(backend, sql, [revision.into()])).await?;
+    Ok(())
 }
 
 impl Channel {

@@ -212,9 +212,11 @@ async fn connect_sqlite(
             .disable_statement_logging();
         match access {
             Access::Read => options.read_only(true).immutable(immutable),
-            Access::Write | Access::Create => {
-                options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
-            }
+            // With SQLite's own 2 MiB the pages of a large import go to the disk and back.
+            Access::Write | Access::Create => options
+                .pragma("cache_size", "-65536")
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full),
         }
     });
     let connected = sea_orm::Database::connect(options).await;
