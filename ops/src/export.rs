@@ -68,8 +68,14 @@ pub fn write(settings: &[(Key, TypedValue)], format: ExportFormat) -> Result<Str
         ExportFormat::Json => json::write(&node()),
         ExportFormat::Env => env::write(settings)?,
     };
-    refuse_other_meaning(settings, &text, format)?;
-    Ok(text)
+    let meant = refuse_other_meaning(settings, &text, format);
+    if meant.is_err() && format == ExportFormat::Yaml {
+        // serde_yaml writes the key `<<` bare, and U+2028 as the line break it was in YAML 1.1.
+        // JSON is YAML too, and has neither.
+        let text = json::write(&node());
+        return refuse_other_meaning(settings, &text, format).map(|()| text);
+    }
+    meant.map(|()| text)
 }
 
 fn refuse_other_meaning(
@@ -147,3 +153,6 @@ impl ExportFormat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
