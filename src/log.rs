@@ -1,16 +1,33 @@
 //! What Setpoint says of itself, on stderr. Never a setting's value.
 
+use std::env;
 use std::io::{self, IsTerminal as _};
 
+use miette::miette;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::{Log, LogFormat};
 
 /// Starts logging: `RUST_LOG` if it is set, else the configured filter.
-pub(crate) fn start(config: &Log) {
-    let filter = EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new(&config.filter));
+///
+/// At `debug` every step tells how long it took.
+///
+/// # Errors
+///
+/// If the one that is used is no filter.
+pub(crate) fn start(config: &Log) -> miette::Result<()> {
+    let (place, filter) = match env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => ("RUST_LOG", filter),
+        _ => ("log.filter", config.filter.clone()),
+    };
+    let filter = EnvFilter::try_new(&filter).map_err(|error| {
+        miette!(
+            code = "config::invalid",
+            help = "write it as in `RUST_LOG=setpoint_ops=debug`",
+            "`{filter}` in {place} is no filter: {error}"
+        )
+    })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -20,4 +37,5 @@ pub(crate) fn start(config: &Log) {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
+    Ok(())
 }

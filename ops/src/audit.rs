@@ -204,3 +204,51 @@ async fn beyond(
 fn bad(revision: i64, reason: &str) -> Option<Bad> {
     Some(Bad { revision, reason: reason.to_owned() })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_the_hash_of_canonical_json() {
+        let revision = revision::Model {
+            id: 7,
+            at: "2026-05-01T12:00:00.000Z".to_owned(),
+            actor: "ann \u{1} \u{20ac} \"".to_owned(),
+            channel: "cli".to_owned(),
+            kind: "edit".to_owned(),
+            reason: None,
+            plan_hash: Some("sha256:1".to_owned()),
+            previous_hash: None,
+            hash: None,
+        };
+        let change = change::Model {
+            namespace: "shop".to_owned(),
+            layer: "base".to_owned(),
+            key: "limit".to_owned(),
+            revision: 7,
+            action: "update".to_owned(),
+            before: Some("18446744073709551615".to_owned()),
+            before_format: None,
+            after: Some("1.0".to_owned()),
+            after_format: None,
+        };
+
+        let document = json!({
+            "id": 7, "at": revision.at, "actor": revision.actor, "channel": "cli",
+            "kind": "edit", "reason": null, "plan_hash": "sha256:1",
+            "changes": [{
+                "namespace": "shop", "layer": "base", "key": "limit", "action": "update",
+                "before": "18446744073709551615", "before_format": null,
+                "after": "1.0", "after_format": null,
+            }],
+        });
+        let canonical = serde_json_canonicalizer::to_string(&document).unwrap();
+
+        let hash = link(hash::NO_HASH, &revision, vec![ChainedChange::from(&change)]);
+        let expected = hash::of_bytes(format!("{}{canonical}", hash::NO_HASH).as_bytes());
+        assert_eq!(hash, expected);
+    }
+}

@@ -81,9 +81,14 @@ async fn database(context: &Context) -> Vec<Check> {
     }
     match imported(&db.connection).await {
         Ok(sources) => {
-            let open: i64 = sources.iter().map(|it| it.open_conflicts).sum();
-            let says = format!("{} files imported, {open} conflicts open", sources.len());
-            checks.push(Check { check: "sources", ok: true, says });
+            checks.extend(sources.iter().map(|it| Check {
+                check: "imported",
+                ok: it.open_conflicts == 0,
+                says: format!(
+                    "{} into {}, version {} at revision {}, {} conflicts open",
+                    it.path, it.namespace, it.version, it.revision, it.open_conflicts
+                ),
+            }));
         }
         Err(error) => checks.push(bad(error)),
     }

@@ -150,7 +150,7 @@ impl Global {
             log_format: self.log_format,
         };
         let loaded = config::load(&flags)?;
-        crate::log::start(&loaded.config.log);
+        crate::log::start(&loaded.config.log)?;
         Ok(Context { loaded, json: self.json })
     }
 }

@@ -167,6 +167,6 @@ fn doctor_tells_what_is_wrong(world: &World) {
     backups        ok     backups
     database       ok     [database]
     history        WRONG  revision 4: it or its changes were edited
-    sources        ok     1 files imported, 0 conflicts open
+    imported       ok     settings.yaml into default, version 1 at revision 1, 0 conflicts open
     ");
 }
