@@ -34,7 +34,6 @@ test: ready fmt lint ## everything CI checks; installs what it lacks, and says s
 		cargo test --locked --workspace --all-targets --no-fail-fast; \
 	fi
 	@if git grep -qE '^ *//[/!].*```' -- '*.rs'; then cargo test --locked --workspace --doc; fi
-	@cargo build --locked
 	@shown=$$(scripts/demo.sh $(BINARY)) || { echo "$$shown"; exit 1; }; \
 		echo "demo: 1 passed, 0 failed"
 	@scripts/readme.py --check $(BINARY)
