@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use miette::{Diagnostic, IntoDiagnostic, Report, miette};
 use owo_colors::{OwoColorize as _, Stream, Style};
 use serde::Serialize;
+use setpoint_importers::ImportError;
 use setpoint_ops::Error;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -58,7 +59,7 @@ pub(crate) fn tell(text: impl Display) {
 /// Prints `report` the way it was asked for, and is the status to exit with.
 pub(crate) fn fail(report: &Report, json: bool) -> ExitCode {
     if json {
-        tell(serde_json::to_string_pretty(&Problem::of(report.as_ref())).unwrap_or_default());
+        tell(serde_json::to_string_pretty(&Problem::of(report)).unwrap_or_default());
     } else {
         tell(format_args!("{report:?}"));
     }
@@ -82,41 +83,55 @@ struct Problem {
 
 #[derive(Serialize)]
 struct Fault {
-    line: usize,
-    column: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    line: u32,
+    column: u32,
     message: String,
 }
 
 impl Problem {
-    fn of(error: &dyn Diagnostic) -> Self {
+    fn of(report: &Report) -> Self {
+        let problem = Self::of_error(report.as_ref());
+        match report.downcast_ref::<Error>() {
+            Some(Error::Import(error)) => Self { faults: faults(error), ..problem },
+            Some(Error::Refused { errors }) => {
+                let related =
+                    errors.iter().map(|it| Self { faults: faults(it), ..Self::of_error(it) });
+                Self { related: related.collect(), ..problem }
+            }
+            _ => problem,
+        }
+    }
+
+    fn of_error(error: &dyn Diagnostic) -> Self {
         let mut causes = Vec::new();
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
             causes.push(error.to_string());
             cause = error.source();
         }
-        let related = error.related().into_iter().flatten().map(Self::of);
+        let related = error.related().into_iter().flatten().map(Self::of_error);
         Self {
             code: error.code().map(|it| it.to_string()).unwrap_or_default(),
             message: error.to_string(),
             help: error.help().map(|it| it.to_string()),
             causes,
-            faults: faults(error),
+            faults: Vec::new(),
             related: related.collect(),
         }
     }
 }
 
-fn faults(error: &dyn Diagnostic) -> Vec<Fault> {
-    let (Some(labels), Some(source)) = (error.labels(), error.source_code()) else {
-        return Vec::new();
-    };
-    let fault = |label: miette::LabeledSpan| {
-        let place = source.read_span(label.inner(), 0, 0).ok()?;
-        let message = label.label().unwrap_or_default().to_owned();
-        Some(Fault { line: place.line() + 1, column: place.column() + 1, message })
-    };
-    labels.filter_map(fault).collect()
+/// Every fault of a file, also those that are not drawn.
+fn faults(error: &ImportError) -> Vec<Fault> {
+    let faults = error.faults().into_iter().map(|(place, message)| Fault {
+        file: error.path().map(str::to_owned),
+        line: place.line,
+        column: place.column,
+        message,
+    });
+    faults.collect()
 }
 
 /// `text` in `style` where standard output shows colours.
@@ -176,14 +191,18 @@ pub(crate) fn confirm(question: &str, yes: bool) -> miette::Result<()> {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        return Err(miette!(help = "add --yes", "{question} Nobody is here to ask"));
+        return Err(miette!(
+            code = "confirm::nobody",
+            help = "nothing was changed; add --yes if it is meant",
+            "{question} Nobody is here to ask"
+        ));
     }
     tell(format_args!("{question} [y/N]"));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).into_diagnostic()?;
     match answer.trim() {
         "y" | "Y" | "yes" => Ok(()),
-        _ => Err(miette!("nothing was changed")),
+        _ => Err(miette!(code = "confirm::refused", "nothing was changed")),
     }
 }
 

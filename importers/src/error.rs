@@ -14,6 +14,9 @@ use crate::place::{Lines, Place};
 /// As many faults of one file are drawn; [`ImportError::faults`] has them all.
 const MAX_DRAWN: usize = 100;
 
+/// A longer line, in bytes, is not drawn: nobody finds a place in it by eye.
+const MAX_DRAWN_LINE: usize = 500;
+
 /// Why a file was refused, and what to do about it.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ImportError {
@@ -50,7 +53,7 @@ pub enum ImportError {
         byte: u8,
     },
 
-    #[error("`{path}` has {}", count(.places.len()))]
+    #[error("`{path}` has {}{}", count(.places.len()), listed(.drawn, .places))]
     #[diagnostic(code(import::faulty), help("{}", faulty_help(.places.len())))]
     Faulty {
         path: String,
@@ -132,7 +135,11 @@ impl ImportError {
     pub(crate) fn faulty(path: &Path, text: &str, mut faults: Vec<Fault>) -> Self {
         fault::in_order(&mut faults);
         let lines = Lines::new(text);
-        let drawn = faults.iter().take(MAX_DRAWN).map(|fault| label(text, fault)).collect();
+        let drawable = faults.iter().take(MAX_DRAWN).all(|it| line_at(text, it) <= MAX_DRAWN_LINE);
+        let drawn = match drawable {
+            true => faults.iter().take(MAX_DRAWN).map(|fault| label(text, fault)).collect(),
+            false => Vec::new(),
+        };
         let places =
             faults.into_iter().map(|it| (lines.place(it.span.start), it.message)).collect();
         let path = path.to_string_lossy().into_owned();
@@ -155,6 +162,26 @@ impl ImportError {
         let byte = bytes.get(valid).copied().unwrap_or_default();
         Self::NotUtf8 { path, place, file, at, byte }
     }
+}
+
+/// The length in bytes of the line that a fault begins on.
+fn line_at(text: &str, fault: &Fault) -> usize {
+    let start = fault.span.start.min(text.len());
+    let begin = text.as_bytes()[..start].iter().rposition(|it| *it == b'\n').map_or(0, |at| at + 1);
+    let rest = text.as_bytes()[start..].iter().position(|it| *it == b'\n');
+    rest.map_or(text.len(), |at| start + at) - begin
+}
+
+/// The faults as lines of text, where their lines are too long to be drawn.
+fn listed(drawn: &[LabeledSpan], places: &[(Place, String)]) -> String {
+    if !drawn.is_empty() {
+        return String::new();
+    }
+    let lines = places
+        .iter()
+        .take(MAX_DRAWN)
+        .map(|(place, message)| format!("\n{}:{}: {message}", place.line, place.column));
+    lines.collect()
 }
 
 /// The fault as it is drawn: on one line, and at least one character of it.

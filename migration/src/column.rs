@@ -34,20 +34,26 @@ pub(crate) fn clustered<'a>(
 
 /// The type of the JSON text in `column`, as `value_type` names it; null where it has none.
 ///
-/// A map is no value of a setting, unless it is empty. Released steps use this: it never
+/// A map is no value of a setting, unless it is empty, and a number beyond 64 bits is none. Released steps use this: it never
 /// changes.
 pub fn type_of(backend: DbBackend, column: &str) -> String {
     match backend {
         DbBackend::Postgres => format!(
             "CASE json_typeof({column}::json) WHEN 'string' THEN 'string' \
              WHEN 'boolean' THEN 'boolean' WHEN 'null' THEN 'json' WHEN 'array' THEN 'json' \
-             WHEN 'number' THEN CASE WHEN {column} ~ '[.eE]' THEN 'float' ELSE 'integer' END \
+             WHEN 'number' THEN CASE \
+             WHEN {column} ~ '[.eE]' THEN CASE WHEN {column}::float8 IS NOT NULL THEN 'float' END \
+             WHEN {column}::numeric BETWEEN -9223372036854775808 AND 18446744073709551615 \
+             THEN 'integer' END \
              WHEN 'object' THEN CASE WHEN {column} ~ '^\\s*{{\\s*}}\\s*$' THEN 'json' END END"
         ),
         _ => format!(
             "CASE json_type({column}) WHEN 'text' THEN 'string' WHEN 'true' THEN 'boolean' \
              WHEN 'false' THEN 'boolean' WHEN 'null' THEN 'json' WHEN 'array' THEN 'json' \
-             WHEN 'integer' THEN 'integer' WHEN 'real' THEN 'float' \
+             WHEN 'integer' THEN CASE WHEN CAST({column} AS REAL) \
+             BETWEEN -9223372036854775808.0 AND 18446744073709551615.0 THEN 'integer' END \
+             WHEN 'real' THEN CASE WHEN abs(CAST({column} AS REAL)) <= 1.7976931348623157e308 \
+             THEN 'float' END \
              WHEN 'object' THEN CASE WHEN json({column}) = '{{}}' THEN 'json' END END"
         ),
     }

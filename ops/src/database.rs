@@ -1,7 +1,6 @@
 //! Opening, making and upgrading the database.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -438,12 +437,15 @@ async fn lock_schema(transaction: &DatabaseTransaction) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a database in a folder that is not there: a mistyped path makes no folders.
+///
 /// # Errors
 ///
-/// [`io::Error`] if the folder cannot be made.
-pub fn make_folder_of(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => fs::create_dir_all(folder),
+/// [`Error::NoFolder`].
+pub fn refuse_missing_folder(location: &Location) -> Result<()> {
+    let Location::Sqlite(path) = location else { return Ok(()) };
+    match path.parent().filter(|it| !it.as_os_str().is_empty()) {
+        Some(folder) if !folder.is_dir() => Err(Error::NoFolder { path: folder.to_owned() }),
         _ => Ok(()),
     }
 }

@@ -284,6 +284,9 @@ pub fn parse_value(
         Some(ValueType::Json) => json().map_err(|_| wrong("JSON"))?.into(),
         None => match json() {
             Ok(Value::String(_)) | Err(_) => Value::from(text).into(),
+            Ok(Value::Number(number)) if number.is_f64() && !text.contains(['.', 'e', 'E']) => {
+                return Err(wrong("integer within 64 bits"));
+            }
             Ok(other) => other.into(),
         },
     };

@@ -116,6 +116,10 @@ pub enum Error {
     #[diagnostic(code(export::unwritable), help("{help}"))]
     NotInFormat { what: String, format: &'static str, help: String },
 
+    #[error("there is no folder {}", path.display())]
+    #[diagnostic(code(database::no_folder), help("make it first, or check --database"))]
+    NoFolder { path: PathBuf },
+
     #[error("there is no database at {place}")]
     #[diagnostic(
         code(database::missing),

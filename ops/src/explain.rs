@@ -9,6 +9,7 @@ use setpoint_importers::Key;
 use crate::history::{Event, events_of};
 use crate::plan::Origin;
 use crate::setting::{Scope, Setting, get};
+use crate::source::imported;
 use crate::{Error, Result, rows};
 
 /// Everything that is known of one key.
@@ -22,6 +23,9 @@ pub struct Explanation {
     pub layers: Vec<InLayer>,
     /// The newest change first.
     pub history: Vec<Event>,
+    /// The files of this namespace that have conflicts open: then `seed` may not be what the
+    /// file says by now.
+    pub conflicts_in: Vec<String>,
 }
 
 /// The key in one layer.
@@ -97,8 +101,18 @@ pub async fn explain(db: &impl ConnectionTrait, scope: &Scope, key: &Key) -> Res
             state,
         });
     }
-    let namespace = scope.namespace.clone();
-    Ok(Explanation { namespace, key: key.clone(), effective, layers, history })
+    let in_conflict = imported(db)
+        .await?
+        .into_iter()
+        .filter(|it| it.namespace == scope.namespace && it.open_conflicts > 0);
+    Ok(Explanation {
+        namespace: scope.namespace.clone(),
+        key: key.clone(),
+        effective,
+        layers,
+        history,
+        conflicts_in: in_conflict.map(|it| it.path).collect(),
+    })
 }
 
 fn origin(row: &seed::Model) -> Origin {

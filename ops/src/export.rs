@@ -102,7 +102,11 @@ fn refuse_other_meaning(
         let back = read.remove(key);
         let same = match format {
             ExportFormat::Env => back.is_some(),
-            _ => back.as_ref() == Some(value),
+            ExportFormat::Toml => back.as_ref() == Some(value),
+            // Neither has dates: a date is its text there.
+            ExportFormat::Yaml | ExportFormat::Json => {
+                back.as_ref().map(|it| &it.json) == Some(&value.json)
+            }
         };
         if !same {
             return Err(differs(format!("`{key}`")));

@@ -38,6 +38,25 @@ pub struct Import {
     pub sources: Vec<ReadSource>,
 }
 
+impl Import {
+    /// The files that said something and say nothing now, with how many settings that deletes.
+    pub fn emptied(&self) -> Vec<(&str, usize)> {
+        let is_empty = |it: &&ReadSource| {
+            let meaning = it.meaning.as_ref();
+            it.status == SourceStatus::Changed && meaning.is_some_and(|it| it.entries.is_empty())
+        };
+        let emptied = self.sources.iter().filter(is_empty).map(|source| {
+            let declared = &source.declared;
+            let deleted = self.plan.changes.iter().filter(|it| {
+                it.class == Class::Delete
+                    && (&it.namespace, &it.layer) == (&declared.namespace, &declared.layer)
+            });
+            (declared.path.as_str(), deleted.count())
+        });
+        emptied.filter(|(_, deleted)| *deleted > 0).collect()
+    }
+}
+
 /// Everything that is known of one layer.
 #[derive(Default)]
 struct Layer<'a> {

@@ -43,13 +43,11 @@ pub async fn migrate(
     if let Some(id) = applied_before(location, settings, &plan.hash).await? {
         return Ok(nothing(Applied::Before(id)));
     }
+    database::refuse_missing_folder(location)?;
     let originals = match plan.is_empty() || sources.is_empty() {
         true => None,
         false => Some(originals::copy(backups, sources, now)?),
     };
-    if let Location::Sqlite(path) = location {
-        database::make_folder_of(path).map_err(Error::unwritable(path))?;
-    }
     let work = async |db: &Database| {
         let applied = apply(db, plan, sources, channel, now).await?;
         let Applied::Revision(id) = applied else { return Ok((applied, 0)) };

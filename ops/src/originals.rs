@@ -1,5 +1,6 @@
 //! Copies of the files an import reads, made before it writes anything: the way back.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -70,7 +71,12 @@ struct Copy<'a> {
 
 fn copy_into(folder: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Result<()> {
     let mut files = Vec::new();
+    let mut copied = HashSet::new();
     for source in sources {
+        // Two sources can be one file, read into two places.
+        if !copied.insert(&source.declared.path) {
+            continue;
+        }
         let name = inside(&source.declared.path);
         let path = folder.join(&name);
         if let Some(parent) = path.parent() {

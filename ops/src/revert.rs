@@ -41,8 +41,8 @@ pub async fn plan(
     let base = Base { epoch: (head.revision > 0).then_some(head.epoch), revision: head.revision };
     let done = match target {
         Target::To(revision) => diff(db, revision, head.revision).await?,
-        Target::Revision(0) => {
-            return Err(Error::UnknownRevision { id: 0, newest: head.revision });
+        Target::Revision(id) if !(1..=head.revision).contains(&id) => {
+            return Err(Error::UnknownRevision { id, newest: head.revision });
         }
         Target::Revision(revision) => diff(db, revision - 1, revision).await?,
     };

@@ -113,7 +113,12 @@ pub async fn get(
     let exact = found.into_iter().filter(|it| it.key == *key);
     match highest(scope, exact).pop() {
         Some(setting) => Ok(setting),
-        None => Err(unknown(db, scope, key).await?),
+        None if at.is_none() => Err(unknown(db, scope, key).await?),
+        None => Err(Error::UnknownKey {
+            namespace: scope.namespace.clone(),
+            key: key.to_string(),
+            help: format!("not at that revision; `setpoint history {key}` tells when it was"),
+        }),
     }
 }
 
@@ -156,6 +161,22 @@ pub async fn namespaces(db: &impl ConnectionTrait) -> Result<Vec<String>> {
         .column(setting::Column::Namespace)
         .distinct()
         .order_by_asc(setting::Column::Namespace);
+    Ok(names.into_tuple().all(db).await?)
+}
+
+/// The layers that have settings, each after its namespace.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub async fn layers(db: &impl ConnectionTrait) -> Result<Vec<(String, String)>> {
+    use sea_orm::{QueryOrder, QuerySelect};
+    let names = setting::Entity::find()
+        .select_only()
+        .columns([setting::Column::Namespace, setting::Column::Layer])
+        .distinct()
+        .order_by_asc(setting::Column::Namespace)
+        .order_by_asc(setting::Column::Layer);
     Ok(names.into_tuple().all(db).await?)
 }
 

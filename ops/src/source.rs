@@ -205,6 +205,10 @@ fn read_bytes(declared: &Declared, limits: &Limits) -> Result<Result<Vec<u8>, Im
         };
         Error::Unreadable { path: declared.file.clone(), help: help.to_owned(), source }
     };
+    // Opening a pipe waits for a writer, who may never come.
+    if !fs::metadata(&declared.file).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("it is no regular file")));
+    }
     let opened = fs::File::open(&declared.file).map_err(unreadable)?;
     let size = opened.metadata().map_err(unreadable)?.len();
     let mut bytes = Vec::with_capacity(size.min(limits.size_bytes) as usize + 1);

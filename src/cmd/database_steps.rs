@@ -1,7 +1,7 @@
 use clap::Subcommand;
 use serde::Serialize;
 use setpoint_ops::Error;
-use setpoint_ops::database::{self, Access, Location};
+use setpoint_ops::database::{self, Access};
 
 use super::{Context, Exit};
 use crate::console;
@@ -62,10 +62,7 @@ async fn status(context: &Context) -> miette::Result<Exit> {
 
 async fn up(context: &Context) -> miette::Result<Exit> {
     let location = context.location();
-    if let Location::Sqlite(path) = &location {
-        database::make_folder_of(path)
-            .map_err(|source| Error::Unwritable { path: path.clone(), source })?;
-    }
+    database::refuse_missing_folder(&location)?;
     let db =
         database::connect(&location, Access::Create, context.loaded.database_settings()).await?;
     if let Some(step) = database::schema(&db).await?.unknown.into_iter().next() {

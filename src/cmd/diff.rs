@@ -1,5 +1,6 @@
 use owo_colors::Style;
 use serde_json::{Value, json};
+use setpoint_ops::TypedValue;
 use setpoint_ops::apply::head;
 use setpoint_ops::history::{Difference, diff};
 
@@ -40,7 +41,9 @@ fn as_json(one: &Difference) -> Value {
         "layer": one.layer,
         "key": one.key,
         "before": one.before.as_ref().map(|it| &it.json),
+        "before_type": one.before.as_ref().map(TypedValue::value_type),
         "after": one.after.as_ref().map(|it| &it.json),
+        "after_type": one.after.as_ref().map(TypedValue::value_type),
     })
 }
 

@@ -1,5 +1,6 @@
 use serde::Serialize;
 use setpoint_ops::database::{self, Access};
+use setpoint_ops::setting::layers;
 use setpoint_ops::source::imported;
 
 use super::{Context, Exit};
@@ -77,6 +78,19 @@ async fn database(context: &Context) -> Vec<Check> {
                 Some(it) => format!("revision {}: {}", it.revision, it.reason),
             },
         }),
+        Err(error) => checks.push(bad(error)),
+    }
+    match layers(&db.connection).await {
+        Ok(found) => {
+            for (namespace, layer) in found {
+                let known = context.loaded.scope(&namespace).layers.contains(&layer);
+                if !known && !layer.starts_with("user:") {
+                    let says =
+                        format!("{namespace} has settings in `{layer}`, which is not declared");
+                    checks.push(Check { check: "layer", ok: false, says });
+                }
+            }
+        }
         Err(error) => checks.push(bad(error)),
     }
     match imported(&db.connection).await {

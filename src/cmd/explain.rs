@@ -53,6 +53,9 @@ fn text(explanation: &Explanation) -> String {
             line(format!("  file  {}  ({origin})", value(&layer.seed)));
         }
     }
+    for path in &explanation.conflicts_in {
+        line(format!("\nconflicts are open in {path}: see `setpoint migrate --dry-run`"));
+    }
     if !explanation.history.is_empty() {
         line("\nhistory".to_owned());
     }

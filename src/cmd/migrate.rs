@@ -44,6 +44,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHICH")]
     strategy: Option<Strategy>,
 
+    /// Do not ask before an emptied file deletes its settings
+    #[arg(long)]
+    yes: bool,
+
     /// Copy the files to the backups folder and do nothing else
     #[arg(long, conflicts_with_all = ["dry_run", "out"])]
     backup_only: bool,
@@ -75,6 +79,10 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         return view::planned(context, &args.how, &import.plan);
     }
 
+    for (path, deleted) in import.emptied() {
+        let question = format!("{path} is empty now. Delete its settings ({deleted})?");
+        console::confirm(&question, args.yes)?;
+    }
     let done = {
         let _progress = Progress::start("applying");
         let (location, settings) = (context.location(), context.loaded.database_settings());

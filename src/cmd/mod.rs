@@ -49,6 +49,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// Print JSON, errors too
     #[arg(long, global = true)]
@@ -266,7 +267,7 @@ struct Which {
     layer: Option<String>,
 
     /// With the preferences of this user on top
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "layer")]
     user: Option<String>,
 }
 

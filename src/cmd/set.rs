@@ -15,8 +15,8 @@ use crate::console;
 pub(super) struct Args {
     key: String,
 
-    /// The value; without it, standard input
-    #[arg(allow_hyphen_values = true)]
+    /// The value, after `--` if it begins with a dash; without it, standard input
+    #[arg(allow_negative_numbers = true)]
     value: Option<String>,
 
     /// The type, if it is to be another

@@ -50,6 +50,11 @@ pub(super) fn applied(context: &Context, plan: &Plan, applied: Applied) -> miett
             Applied::Before(id) => console::tell(format_args!("applied before, as revision {id}")),
             Applied::Nothing => {}
         }
+        if plan.summary.conflict > 0 {
+            console::tell(
+                "keys in conflict stay as they are; --strategy ours or theirs settles them",
+            );
+        }
     }
     Ok(if plan.summary.conflict > 0 { Exit::Differs } else { Exit::Done })
 }

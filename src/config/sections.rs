@@ -17,7 +17,7 @@ pub(crate) struct Config {
     #[validate(custom(function = "is_name"))]
     pub namespace: String,
     /// Path of an SQLite file, or a `postgres://` URL.
-    #[validate(length(min = 1, message = "is empty"))]
+    #[validate(length(min = 1, message = "is empty"), custom(function = "is_database"))]
     pub database: String,
     /// Who is named in the history.
     #[validate(length(min = 1, message = "is empty"))]
@@ -163,4 +163,12 @@ fn is_key(key: &str) -> Result<(), ValidationError> {
     parsed
         .map(drop)
         .map_err(|error| ValidationError::new("key").with_message(error.to_string().into()))
+}
+
+fn is_database(place: &str) -> Result<(), ValidationError> {
+    match place.split_once("://") {
+        None | Some(("postgres" | "postgresql" | "sqlite", _)) => Ok(()),
+        Some(_) => Err(ValidationError::new("database")
+            .with_message("is no database we know: give a path or a postgres:// URL".into())),
+    }
 }

@@ -117,7 +117,7 @@ fn verify_finds_a_setting_changed_behind_its_back(world: &World) {
     assert_snapshot!(world.run(&["verify"]), @r"
     status 1
     -- stdout
-    `a` of default: its value is not in the history
+    `a` of default: it is not as the history has it
     2 settings, 5 revisions, 1 sources: 1 problem
     ");
 }
@@ -130,8 +130,8 @@ fn verify_finds_a_setting_removed_and_one_added_behind_its_back(world: &World) {
     assert_snapshot!(world.run(&["verify"]), @r"
     status 1
     -- stdout
-    `a` of default: its value is not in the history
-    `z` of default: its value is not in the history
+    `a` of default: it is not as the history has it
+    `z` of default: it is not as the history has it
     2 settings, 5 revisions, 1 sources: 2 problems
     ");
 }

@@ -159,6 +159,8 @@ fn revert_of_a_key_that_changed_since_is_a_conflict(world: &World) {
           new    "x"
           before "y"
     1 conflict
+    -- stderr
+    keys in conflict stay as they are; --strategy ours or theirs settles them
     z, fail 1, theirs 0: x
     "#
     );

@@ -42,11 +42,12 @@ BEGIN
     END IF;
 
     SELECT key INTO wrong FROM change WHERE change.revision = next AND action = 'add'
-        AND (key = '' OR (strpos(key, '"') = 0
+        AND (namespace = '' OR namespace ~ '[^A-Za-z0-9_.-]' OR layer = '' OR layer ~ '[^A-Za-z0-9_.:-]'
+            OR key = '' OR (strpos(key, '"') = 0
             AND (key ~ '[^A-Za-z0-9_.-]' OR strpos('.' || key || '.', '..') > 0)))
         LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'setpoint: "%" is no key; write dotted segments of A-Z a-z 0-9 _ -, any other in double quotes', wrong;
+        RAISE EXCEPTION 'setpoint: "%" has no namespace, layer or key as they are written; a key is dotted segments of A-Z a-z 0-9 _ -, any other in double quotes', wrong;
     END IF;
     SELECT c.key INTO wrong FROM change c
         JOIN setting s ON s.namespace = c.namespace AND s.layer = c.layer

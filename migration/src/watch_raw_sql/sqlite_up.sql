@@ -2,8 +2,10 @@
 CREATE TRIGGER setting_inserted AFTER INSERT ON setting
 WHEN (SELECT applying FROM head) IS NULL
 BEGIN
-    SELECT raise(ABORT, 'setpoint: this is no key; write dotted segments of A-Z a-z 0-9 _ -, any other in double quotes')
-    WHERE NEW.key = '' OR (instr(NEW.key, '"') = 0
+    SELECT raise(ABORT, 'setpoint: this is no namespace, layer or key; write a key as dotted segments of A-Z a-z 0-9 _ -, any other in double quotes')
+    WHERE NEW.namespace GLOB '*[^A-Za-z0-9_.-]*' OR NEW.namespace = ''
+        OR NEW.layer GLOB '*[^A-Za-z0-9_.:-]*' OR NEW.layer = ''
+        OR NEW.key = '' OR (instr(NEW.key, '"') = 0
         AND (NEW.key GLOB '*[^A-Za-z0-9_.-]*' OR '.' || NEW.key || '.' GLOB '*..*'));
     SELECT raise(ABORT, 'setpoint: a setting above or below this key exists; a layer is a tree')
     WHERE EXISTS (SELECT 1 FROM setting WHERE namespace = NEW.namespace AND layer = NEW.layer
@@ -46,8 +48,10 @@ CREATE TRIGGER setting_renamed AFTER UPDATE OF namespace, layer, key ON setting
 WHEN (SELECT applying FROM head) IS NULL
     AND (NEW.namespace, NEW.layer, NEW.key) <> (OLD.namespace, OLD.layer, OLD.key)
 BEGIN
-    SELECT raise(ABORT, 'setpoint: this is no key; write dotted segments of A-Z a-z 0-9 _ -, any other in double quotes')
-    WHERE NEW.key = '' OR (instr(NEW.key, '"') = 0
+    SELECT raise(ABORT, 'setpoint: this is no namespace, layer or key; write a key as dotted segments of A-Z a-z 0-9 _ -, any other in double quotes')
+    WHERE NEW.namespace GLOB '*[^A-Za-z0-9_.-]*' OR NEW.namespace = ''
+        OR NEW.layer GLOB '*[^A-Za-z0-9_.:-]*' OR NEW.layer = ''
+        OR NEW.key = '' OR (instr(NEW.key, '"') = 0
         AND (NEW.key GLOB '*[^A-Za-z0-9_.-]*' OR '.' || NEW.key || '.' GLOB '*..*'));
     SELECT raise(ABORT, 'setpoint: a setting above or below this key exists; a layer is a tree')
     WHERE EXISTS (SELECT 1 FROM setting WHERE namespace = NEW.namespace AND layer = NEW.layer
