@@ -38,6 +38,7 @@ mod faults;
 mod history;
 mod invalid;
 mod merge;
+mod mistakes;
 mod model;
 mod plan_file;
 mod postgres;
