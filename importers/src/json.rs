@@ -18,6 +18,7 @@ use crate::resolve;
 use crate::tree::{Content, Member, NodeId, Scalar, Tree};
 use crate::{Importer, Limits, Note, Reading};
 
+mod member;
 mod survey;
 
 pub(crate) struct Json;
@@ -32,8 +33,14 @@ impl Importer for Json {
     }
 
     fn read(&self, text: &str, limits: &Limits) -> Reading {
-        recover::read(text, balanced_line, |text| attempt(text, limits))
+        recover::read(text, broken_part, |text| attempt(text, limits))
     }
+}
+
+/// What to leave out to find the next fault: the member, else the line.
+fn broken_part(text: &str, offset: usize) -> Option<Range<usize>> {
+    let member = member::around(text, offset);
+    member.filter(|it| !text[it.clone()].trim().is_empty()).or_else(|| balanced_line(text, offset))
 }
 
 /// The line, unless it opens or closes what another line closes or opens.
@@ -71,6 +78,8 @@ fn attempt(text: &str, limits: &Limits) -> Attempt {
         reading.faults.extend(faults);
         if syntax.is_none() {
             resolve::into(&mut reading, &tree, &lines, limits);
+            // A member that was left out makes no other a duplicate.
+            reading.faults.iter_mut().for_each(|it| it.relative = false);
         }
     }
     let notes = survey.notes().into_iter();

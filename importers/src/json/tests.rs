@@ -81,8 +81,23 @@ fn what_only_json5_knows_is_a_fault() {
 }
 
 #[test]
-fn a_fault_that_leaves_brackets_open_ends_the_search() {
-    assert_snapshot!(faults("a.json", "{\n\"a\": {tru: [\n1, 2]},\n\"b\": nope\n}\n"), @"2:7 a key needs double quotes");
+fn a_fault_between_brackets_hides_no_other() {
+    assert_snapshot!(faults("a.json", "{\n\"a\": {tru: [\n1, 2]},\n\"b\": nope\n}\n"), @r"
+    2:7 a key needs double quotes
+    4:6 no JSON value; text needs double quotes
+    ");
+}
+
+#[test]
+fn every_fault_of_a_single_line_is_told() {
+    let text = r#"{"x":1,"x":2,"y":Infinity,"z":[1,2,,3],"w":99999999999999999999}"#;
+
+    assert_snapshot!(faults("a.json", text), @r"
+    1:8 this key is already set on line 1; keep one of the two
+    1:18 no JSON value; text needs double quotes
+    1:36 unexpected comma
+    1:44 this integer does not fit in 64 bits; quote it to store it as text
+    ");
 }
 
 #[test]
