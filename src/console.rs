@@ -206,30 +206,31 @@ pub(crate) fn confirm(question: &str, yes: bool) -> miette::Result<()> {
     }
 }
 
-/// Shows on a terminal that something is going on, once it has taken a second.
+/// Shows on a terminal which step of a work is going on, once the step has taken a second.
 pub(crate) struct Progress {
     stop: Option<mpsc::Sender<()>>,
     shown: Option<thread::JoinHandle<()>>,
 }
 
 impl Progress {
-    pub(crate) fn start(what: &str) -> Self {
+    /// Begins the step `what`, number `at` of `count`.
+    pub(crate) fn start(at: u64, count: u64, what: &'static str) -> Self {
         if !io::stderr().is_terminal() {
             return Self { stop: None, shown: None };
         }
         let (stop, stopped) = mpsc::channel::<()>();
-        let what = what.to_owned();
+        let goes_on =
+            move |wait| stopped.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout);
         let shown = thread::spawn(move || {
-            if stopped.recv_timeout(Duration::from_secs(1)) != Err(mpsc::RecvTimeoutError::Timeout)
-            {
+            if !goes_on(Duration::from_secs(1)) {
                 return;
             }
-            let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
-            let bar = ProgressBar::new_spinner().with_message(what);
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            while stopped.recv_timeout(Duration::from_millis(100))
-                == Err(mpsc::RecvTimeoutError::Timeout)
-            {
+            let style =
+                ProgressStyle::with_template("{bar:20} step {pos} of {len}: {msg}, {elapsed}");
+            let bar = ProgressBar::new(count).with_position(at).with_message(what);
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.tick();
+            while goes_on(Duration::from_millis(100)) {
                 bar.tick();
             }
             bar.finish_and_clear();

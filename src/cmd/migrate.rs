@@ -63,7 +63,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     }
 
     let import = {
-        let _progress = Progress::start("reading the files and planning");
+        let _progress = Progress::start(1, 2, "reading the files and planning");
         planned(context, &args, &declared).await?
     };
     for source in &import.sources {
@@ -84,7 +84,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         console::confirm(&question, args.yes)?;
     }
     let done = {
-        let _progress = Progress::start("applying");
+        let _progress = Progress::start(2, 2, "applying and reading back");
         let (location, settings) = (context.location(), context.loaded.database_settings());
         let backups = context.loaded.backups();
         migrate(&location, settings, &import, &backups, super::Channel::Cli, Utc::now()).await?

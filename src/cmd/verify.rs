@@ -12,7 +12,7 @@ pub(super) struct Args {}
 
 pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
     let report = {
-        let _progress = Progress::start("checking");
+        let _progress = Progress::start(1, 1, "checking");
         let limits = context.loaded.limits();
         context.read(async |db| everything(db, &limits).await).await?
     };
