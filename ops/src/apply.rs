@@ -18,7 +18,7 @@ use crate::bulk;
 use crate::database::Database;
 use crate::plan::{Change, Class, Plan};
 use crate::setting::layer as setting_layer;
-use crate::source::ReadSource;
+use crate::source::{Imported, ReadSource};
 use crate::{Error, Result, time};
 
 mod remember;
@@ -218,7 +218,8 @@ pub async fn refuse_stale(
     }
     for planned in &plan.sources {
         let found = source::Entity::find_by_id((planned.namespace.clone(), planned.path.clone()));
-        if found.one(db).await?.is_some_and(|it| it.revision > plan.base.revision) {
+        let found = found.into_partial_model::<Imported>().one(db).await?;
+        if found.is_some_and(|it| it.revision > plan.base.revision) {
             return stale(format!("{} has been imported since", planned.path));
         }
     }

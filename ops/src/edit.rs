@@ -32,7 +32,7 @@ pub async fn plan(
     author: Author,
 ) -> Result<Plan> {
     let head = head(db).await?;
-    let base = Base { epoch: (head.revision > 0).then_some(head.epoch), revision: head.revision };
+    let base = Base::of(&head);
     let live = live_around(db, namespace, layer, &edits).await?;
     let changes = changes(namespace, layer, &live, edits)?;
     Ok(Plan::new(Kind::Edit, base, author, Vec::new(), changes))

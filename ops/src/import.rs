@@ -31,6 +31,16 @@ pub enum Strategy {
     Fail,
 }
 
+impl Strategy {
+    /// Refuses a plan with conflicts if that is the strategy.
+    pub(crate) fn admit(self, plan: &Plan) -> Result<()> {
+        match plan.summary.conflict {
+            count if count > 0 && self == Self::Fail => Err(Error::Conflicts { count }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A plan and the files it came from, as they were read.
 #[derive(Debug)]
 pub struct Import {
@@ -111,7 +121,7 @@ pub async fn plan(
         let open = sources.iter_mut().filter(|it| it.status == SourceStatus::Open);
         open.for_each(|it| it.status = SourceStatus::Changed);
     }
-    let base = Base { epoch: (head.revision > 0).then_some(head.epoch), revision: head.revision };
+    let base = Base::of(&head);
 
     let mut layers = collect(&sources)?;
     let mut changes = Vec::new();
@@ -130,10 +140,8 @@ pub async fn plan(
     let sources_planned = sources.iter().map(planned).collect();
     let plan = Plan::new(Kind::Import, base, author, sources_planned, changes);
     let plan = plan.remembering(resolutions);
-    match plan.summary.conflict {
-        count if count > 0 && strategy == Strategy::Fail => Err(Error::Conflicts { count }),
-        _ => Ok(Import { plan, sources }),
-    }
+    strategy.admit(&plan)?;
+    Ok(Import { plan, sources })
 }
 
 fn planned(source: &ReadSource) -> PlannedSource {

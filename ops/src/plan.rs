@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use setpoint_entity::head;
 use setpoint_importers::{Key, TypedValue};
 
 use crate::{Error, Result, hash};
@@ -285,6 +286,14 @@ impl fmt::Display for Summary {
             write!(f, "{comma}{count} {word}")?;
         }
         Ok(())
+    }
+}
+
+impl Base {
+    /// The moment at which `head` is the newest.
+    pub fn of(head: &head::Model) -> Self {
+        let epoch = (head.revision > 0).then(|| head.epoch.clone());
+        Self { epoch, revision: head.revision }
     }
 }
 

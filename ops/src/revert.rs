@@ -38,7 +38,7 @@ pub async fn plan(
     author: Author,
 ) -> Result<Plan> {
     let head = head(db).await?;
-    let base = Base { epoch: (head.revision > 0).then_some(head.epoch), revision: head.revision };
+    let base = Base::of(&head);
     let done = match target {
         Target::To(revision) => diff(db, revision, head.revision).await?,
         Target::Revision(id) if !(1..=head.revision).contains(&id) => {
@@ -79,8 +79,6 @@ pub async fn plan(
         changes.extend(edit::changes(&namespace, &layer, &live, edits)?);
     }
     let plan = Plan::new(Kind::Revert, base, author, Vec::new(), changes);
-    match plan.summary.conflict {
-        count if count > 0 && strategy == Strategy::Fail => Err(Error::Conflicts { count }),
-        _ => Ok(plan),
-    }
+    strategy.admit(&plan)?;
+    Ok(plan)
 }

@@ -11,7 +11,7 @@ use setpoint_entity::{seed, source};
 use setpoint_importers::Key;
 
 use crate::plan::{Change, Class, Plan, SourceStatus};
-use crate::source::{ReadSource, tree_hash};
+use crate::source::{Imported, ReadSource, tree_hash};
 use crate::{Result, bulk, rows, time};
 
 /// Makes the seeds what the files say, except where a conflict is still open.
@@ -126,18 +126,17 @@ pub(super) async fn sources(
         let Some(meaning) = &source.meaning else { continue };
         let declared = &source.declared;
         let id = (declared.namespace.clone(), declared.path.clone());
-        let last = source::Entity::find_by_id(id).one(db).await?;
-        let as_it_was = |last: &source::Model| {
+        let last = source::Entity::find_by_id(id).into_partial_model::<Imported>().one(db).await?;
+        let as_it_was = |last: &Imported| {
             last.raw_hash == source.raw_hash && source.status == SourceStatus::Open
         };
         if plan.is_empty() && last.as_ref().is_some_and(as_it_was) {
             continue;
         }
-        let version = match (&last, source.status) {
-            (None, _) => 1,
-            (Some(last), SourceStatus::SameMeaning) => last.version,
-            (Some(last), _) if last.tree_hash == meaning.tree_hash => last.version,
-            (Some(last), _) => last.version + 1,
+        let version = match &last {
+            None => 1,
+            Some(last) if last.tree_hash == meaning.tree_hash => last.version,
+            Some(last) => last.version + 1,
         };
         let same = |it: &&Change| {
             it.class == Class::Conflict
