@@ -95,6 +95,25 @@ impl Key {
         Self::checked(format!("{prefix}.{self}"))
     }
 
+    /// The path below `prefix`, if this one lies below it: the way back from [`Key::below`].
+    pub fn inside(&self, prefix: &Self) -> Option<Self> {
+        let rest = self.0.strip_prefix(prefix.as_str())?.strip_prefix('.')?;
+        Some(Self(rest.to_owned()))
+    }
+
+    /// The same path with `to` in place of `from`, if it starts with `from`.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::TooLong`] over [`MAX_KEY_BYTES`].
+    pub fn moved(&self, from: &Self, to: &Self) -> Result<Option<Self>, KeyError> {
+        if !self.starts_with(from) {
+            return Ok(None);
+        }
+        let rest = &self.0[from.0.len()..];
+        Self::checked(format!("{to}{rest}")).map(Some)
+    }
+
     fn checked(text: String) -> Result<Self, KeyError> {
         match text.len() {
             0 => Err(KeyError::Empty),
@@ -148,7 +167,8 @@ fn is_bare(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '_' | '-')
 }
 
-fn push_segment(text: &mut String, segment: &str) {
+/// Adds a segment in canonical text: bare, or a TOML basic string.
+pub(crate) fn push_segment(text: &mut String, segment: &str) {
     if !segment.is_empty() && segment.chars().all(is_bare) {
         text.push_str(segment);
         return;
@@ -169,7 +189,7 @@ fn push_segment(text: &mut String, segment: &str) {
 }
 
 /// Splits the first segment off `rest`; `key` and `position` are for the error.
-fn read_segment<'a>(
+pub(crate) fn read_segment<'a>(
     key: &str,
     rest: &'a str,
     position: usize,
@@ -309,6 +329,18 @@ mod tests {
     #[test]
     fn a_literal_segment_is_the_same_key_as_its_basic_form() {
         assert_eq!(Key::parse("a.'b.c'"), Key::parse(r#"a."b.c""#));
+    }
+
+    #[test]
+    fn a_key_moves_with_whole_segments_only() {
+        let key = |text| Key::parse(text).unwrap();
+        let moved = |text| key(text).moved(&key("old.a"), &key("new")).unwrap();
+
+        assert_eq!(moved("old.a.b"), Some(key("new.b")));
+        assert_eq!(moved("old.a"), Some(key("new")));
+        assert_eq!(moved("old.ab"), None);
+        assert_eq!(key("desk.a").inside(&key("desk")), Some(key("a")));
+        assert_eq!(key("desk").inside(&key("desk")), None);
     }
 
     proptest! {

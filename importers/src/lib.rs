@@ -8,6 +8,7 @@ use std::path::Path;
 pub use error::ImportError;
 pub use fault::Fault;
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use pattern::{Pattern, PatternError};
 pub use place::{Place, Span};
 pub use value::{Format, TypedValue, ValueType};
 
@@ -18,6 +19,7 @@ mod fault;
 mod json;
 mod key;
 mod number;
+mod pattern;
 mod place;
 mod recover;
 mod resolve;
