@@ -13,6 +13,7 @@
 //! there is no `api_*`, no `?`, no `[a-z]` and no "or". Upper and lower case differ.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fmt;
 use std::iter;
 use std::ops::Range;
@@ -132,10 +133,10 @@ impl Pattern {
     }
 
     /// Sorts the more specific pattern first: the one with more names, then with fewer `**`.
-    pub(crate) fn specificity(&self) -> impl Ord {
+    pub(crate) fn specificity(&self) -> (Reverse<usize>, usize) {
         let anys = self.count(&Segment::Any);
         let names = self.segments.len() - anys - self.count(&Segment::One);
-        (std::cmp::Reverse(names), anys)
+        (Reverse(names), anys)
     }
 
     fn count(&self, wildcard: &Segment) -> usize {

@@ -117,9 +117,7 @@ fn any_key() -> impl Strategy<Value = Vec<Cow<'static, str>>> {
 fn means(pattern: &[Segment], key: &[Cow<'_, str>]) -> bool {
     match (pattern.split_first(), key.split_first()) {
         (None, _) => key.is_empty(),
-        (Some((Segment::Any, rest)), _) => {
-            (0..=key.len()).any(|taken| means(rest, &key[taken..]))
-        }
+        (Some((Segment::Any, rest)), _) => (0..=key.len()).any(|taken| means(rest, &key[taken..])),
         (Some((Segment::One, rest)), Some((_, after))) => means(rest, after),
         (Some((Segment::Literal(name), rest)), Some((first, after))) => {
             name == first && means(rest, after)
