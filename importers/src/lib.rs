@@ -11,6 +11,7 @@ pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use mapping::{Case, Conversion, Mapped, Mapper, Mapping, MappingFault, Refusal, SplitRefusal};
 pub use pattern::{Pattern, PatternError};
 pub use place::{Place, Span};
+pub use secret::{is_reference, is_secret_name, looks_secret};
 pub use value::{Format, TypedValue, ValueType};
 
 mod dotenv;
@@ -25,6 +26,7 @@ mod pattern;
 mod place;
 mod recover;
 mod resolve;
+mod secret;
 mod toml;
 mod tree;
 mod value;
@@ -70,6 +72,9 @@ pub struct Entry {
     pub value: TypedValue,
     /// Where the value is written.
     pub place: Place,
+    /// The bytes of the value, counted after a byte order mark; none if an external importer
+    /// read it. Through an alias it is the value that the alias stands for.
+    pub span: Span,
 }
 
 /// Something that was accepted but is worth saying.

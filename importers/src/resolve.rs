@@ -148,7 +148,7 @@ impl<'t> Walk<'t, '_, '_> {
         };
         if let Some(value) = value {
             let place = self.lines.place(node.span.start);
-            self.reading.entries.push(Entry { key, value, place });
+            self.reading.entries.push(Entry { key, value, place, span: node.span });
         }
     }
 

@@ -95,7 +95,9 @@ impl Line {
             Says::Fault(message) => reading.faults.push(fault(message)),
             Says::Note(message) => reading.notes.push(Note { message, place }),
             Says::Setting { key, value } => match (Key::parse(&key), value) {
-                (Ok(key), Ok(value)) => reading.entries.push(Entry { key, value, place }),
+                (Ok(key), Ok(value)) => {
+                    reading.entries.push(Entry { key, value, place, span: Span::default() });
+                }
                 (key, value) => {
                     reading.faults.extend(value.err().map(fault));
                     reading.faults.extend(key.err().map(|error| fault(error.to_string())));

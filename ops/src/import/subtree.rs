@@ -33,7 +33,7 @@ pub(super) fn join(merged: Vec<Merged>, layer: &Layer<'_>) -> Vec<Merged> {
         }
     }
     for theirs in layer.theirs.values() {
-        let Entry { key, value, place } = theirs.entry;
+        let Entry { key, value, place, .. } = theirs.entry;
         if let Some(root) = root_of(key) {
             let subtree = subtrees.entry(root).or_default();
             subtree.theirs.push((key, value));

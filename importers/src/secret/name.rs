@@ -1,0 +1,267 @@
+//! What a name says of its value, by its last words.
+
+use std::borrow::Cow;
+
+/// From the least to the most that it makes a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Named {
+    /// Not a secret's name.
+    Plain,
+    /// `tokens`: a number of them, or the tokens themselves.
+    Count,
+    /// Text is a secret, a number is none.
+    Text,
+    /// Numbers are secrets too.
+    Anything,
+}
+
+/// What the last segment says, or one above it that holds nothing but secrets.
+pub(super) fn of<S: AsRef<str>>(segments: &[S]) -> Named {
+    let Some((last, above)) = segments.split_last() else { return Named::Plain };
+    let own = own(last.as_ref(), above.last().map(AsRef::as_ref));
+    let holders = above.iter().map(|segment| holder(segment.as_ref()));
+    holders.fold(own, Named::max)
+}
+
+/// As many words at the end of a name are looked at.
+const MAX_WORDS: usize = 8;
+
+fn own(segment: &str, parent: Option<&str>) -> Named {
+    let mut words = words(segment);
+    strip_qualifiers(&mut words);
+    // In `api.key` and `password.value` a part of the name stands in the segment above.
+    let needs_parent = match words.as_slice() {
+        [] => true,
+        [word] => PAIRS.iter().any(|(_, second)| singular(word) == *second),
+        _ => false,
+    };
+    if needs_parent && let Some(parent) = parent {
+        let mut above = self::words(parent);
+        strip_qualifiers(&mut above);
+        above.append(&mut words);
+        words = above;
+    }
+    by_words(&words)
+}
+
+/// What a map of this name says of everything in it.
+fn holder(segment: &str) -> Named {
+    let mut words = words(segment);
+    strip_qualifiers(&mut words);
+    let holds = match words.last().map(|word| &**word) {
+        Some("secrets" | "credentials" | "passwords" | "passphrases") => true,
+        Some("tokens") => words.len() > 1,
+        Some("keys") => true,
+        _ => false,
+    };
+    if holds && by_words(&words) > Named::Plain { Named::Anything } else { Named::Plain }
+}
+
+fn by_words(words: &[Cow<'_, str>]) -> Named {
+    let Some((last, before)) = words.split_last() else { return Named::Plain };
+    let previous = before.last().map_or("", |word| word);
+    let is = |list: &[&str], word: &str| list.contains(&word);
+    if before.iter().any(|word| is(COUNTING, word))
+        || before.first().is_some_and(|first| is(ASKING, first))
+        || is(ELSEWHERE, previous)
+    {
+        return Named::Plain;
+    }
+    let word = singular(last);
+    if word == "token" && is(NO_TOKEN, previous) {
+        return Named::Plain;
+    }
+    if last == "tokens" && before.is_empty() {
+        return Named::Count;
+    }
+    let follows = |(first, second): &(&[&str], &str)| word == *second && first.contains(&previous);
+    if is(PASSWORDS, word)
+        || word == "pass" && is(HAS_PASSWORD, previous)
+        || word == "pin" && is(HAS_PIN, previous)
+        || word == "code" && previous == "pin"
+        || GLUED_PASSWORDS.iter().any(|end| word.ends_with(end))
+    {
+        return Named::Anything;
+    }
+    if is(TOKENS, word)
+        || PAIRS.iter().any(follows)
+        || GLUED_TOKENS.iter().any(|end| word.ends_with(end))
+    {
+        return Named::Text;
+    }
+    Named::Plain
+}
+
+const PASSWORDS: &[&str] =
+    &["password", "passwd", "passphrase", "passcode", "pwd", "pincode", "secret"];
+
+const TOKENS: &[&str] = &["token", "credential", "cred", "bearer", "pin", "psk"];
+
+/// A name without separators, such as `dbpassword`, ends in one of these.
+const GLUED_PASSWORDS: &[&str] = &["password", "passwd", "passphrase", "secret"];
+const GLUED_TOKENS: &[&str] =
+    &["token", "apikey", "accesskey", "secretkey", "privatekey", "authkey", "connectionstring"];
+
+const HAS_PASSWORD: &[&str] = &[
+    "db", "database", "smtp", "mail", "email", "user", "admin", "root", "mysql", "postgres", "pg",
+    "redis", "mongo", "ftp", "sftp", "ldap", "proxy", "http", "auth", "login", "wifi", "mqtt",
+];
+
+const HAS_PIN: &[&str] =
+    &["user", "sim", "card", "security", "access", "admin", "unlock", "login", "door", "alarm"];
+
+/// What stands before a last word that is no secret alone.
+const PAIRS: &[(&[&str], &str)] = &[
+    (
+        &[
+            "api",
+            "access",
+            "private",
+            "secret",
+            "encryption",
+            "decryption",
+            "signing",
+            "signature",
+            "auth",
+            "authentication",
+            "master",
+            "account",
+            "shared",
+            "session",
+            "deploy",
+            "license",
+            "subscription",
+            "jwt",
+            "hmac",
+            "cipher",
+            "crypto",
+            "aes",
+        ],
+        "key",
+    ),
+    (&["connection", "conn"], "string"),
+    (&["webhook"], "url"),
+    (&["password", "passwd", "pwd"], "hash"),
+    (&["basic"], "auth"),
+    (&["access"], "signature"),
+    (&["recovery", "backup"], "code"),
+    (&["seed", "recovery"], "phrase"),
+];
+
+/// Before its last word, these make a name one of a number.
+const COUNTING: &[&str] = &["max", "maximum", "min", "minimum", "num", "number", "total", "count"];
+
+/// As its first word, these make a name one of a choice.
+const ASKING: &[&str] = &[
+    "has", "is", "use", "uses", "require", "requires", "required", "enable", "enabled", "disable",
+    "disabled", "show", "hide", "allow", "allowed", "forgot",
+];
+
+/// Right before its last word, these say that it is known to all or lies elsewhere.
+const ELSEWHERE: &[&str] = &["public", "publishable", "existing", "pull"];
+
+/// What else is called a token, as in tokenizers and design systems.
+const NO_TOKEN: &[&str] =
+    &["eos", "bos", "pad", "unk", "sep", "cls", "mask", "stop", "special", "design"];
+
+/// Words after the name that only say which one it is, or how it is written.
+const QUALIFIERS: &[&str] = &[
+    "value",
+    "text",
+    "plain",
+    "raw",
+    "json",
+    "pem",
+    "hex",
+    "base",
+    "b",
+    "old",
+    "new",
+    "current",
+    "previous",
+    "next",
+    "primary",
+    "secondary",
+    "default",
+    "prod",
+    "production",
+    "staging",
+    "dev",
+    "test",
+    "live",
+    "sandbox",
+];
+
+fn strip_qualifiers(words: &mut Vec<Cow<'_, str>>) {
+    while words.last().is_some_and(|word| {
+        QUALIFIERS.contains(&&**word) || word.bytes().all(|byte| byte.is_ascii_digit())
+    }) {
+        words.pop();
+    }
+}
+
+fn singular(word: &str) -> &str {
+    if word.ends_with("ss") { word } else { word.strip_suffix('s').unwrap_or(word) }
+}
+
+/// The last words of a segment, in lower case.
+fn words(segment: &str) -> Vec<Cow<'_, str>> {
+    let mut words = Vec::new();
+    let mut end = segment.len();
+    let mut rest = segment.char_indices().rev().peekable();
+    while let Some((at, character)) = rest.next() {
+        let before = rest.peek().map(|(_, it)| *it);
+        let after = segment[at + character.len_utf8()..end].chars().next();
+        if !character.is_alphanumeric() {
+            end = at;
+            continue;
+        }
+        if !before.is_some_and(|before| continues(before, character, after)) {
+            words.push(lower(&segment[at..end]));
+            end = at;
+            if words.len() == MAX_WORDS {
+                break;
+            }
+        }
+    }
+    words.reverse();
+    words
+}
+
+/// Whether `character`, which `after` follows in its word, is in one word with `before`.
+fn continues(before: char, character: char, after: Option<char>) -> bool {
+    if !before.is_alphanumeric() || before.is_numeric() != character.is_numeric() {
+        return false;
+    }
+    if !character.is_uppercase() {
+        return true;
+    }
+    // `apiKey` and `APIKey` are two words, `API` is one.
+    before.is_uppercase() && !after.is_some_and(char::is_lowercase)
+}
+
+fn lower(word: &str) -> Cow<'_, str> {
+    if word.chars().any(char::is_uppercase) {
+        Cow::Owned(word.to_lowercase())
+    } else {
+        Cow::Borrowed(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_split_at_separators_case_and_digits() {
+        let split = |name| words(name).join(" ");
+
+        assert_eq!(split("db_password-2"), "db password 2");
+        assert_eq!(split("apiKey"), "api key");
+        assert_eq!(split("APIKey"), "api key");
+        assert_eq!(split("AWS_SECRET_ACCESS_KEY"), "aws secret access key");
+        assert_eq!(split("oauth2Token"), "oauth 2 token");
+        assert_eq!(split("__"), "");
+        assert_eq!(split("Schlüssel wort"), "schlüssel wort");
+    }
+}

@@ -1,0 +1,103 @@
+//! What a text shows of itself: passwords in URLs, private keys, references, placeholders.
+
+use std::ops::Range;
+
+use super::name::{self, Named};
+
+/// Whether the text holds a secret, whatever its name is.
+pub(super) fn shows_secret(text: &str) -> bool {
+    is_private_key(text) || is_authorization(text) || !passwords_in(text).is_empty()
+}
+
+/// The parts of a text that are passwords: in URLs, and in pairs such as `password=…`.
+pub(crate) fn passwords_in(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> =
+        text.match_indices("://").filter_map(|(at, _)| in_url(text, at)).collect();
+    found.extend(text.match_indices('=').filter_map(|(at, _)| in_pair(text, at)));
+    found
+}
+
+/// Whether a private key in PEM begins here, see <https://www.rfc-editor.org/rfc/rfc7468>.
+pub(crate) fn is_private_key(text: &str) -> bool {
+    text.match_indices("-----BEGIN ").any(|(at, begin)| {
+        let label = &text[at + begin.len()..];
+        label.split("-----").next().is_some_and(|label| label.contains("PRIVATE KEY"))
+    })
+}
+
+/// Whether the text is all of a placeholder that a template or a shell replaces.
+pub(crate) fn is_placeholder(text: &str) -> bool {
+    let Some(name) = text.strip_prefix('$') else { return false };
+    match name.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+        Some(name) => is_variable(name),
+        // In small letters it may as well be a password that begins with `$`.
+        None => is_variable(name) && !name.contains(|c: char| c.is_ascii_lowercase()),
+    }
+}
+
+/// Whether an environment variable can have this name.
+pub(super) fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// A boolean where all values are text.
+pub(super) fn is_flag(text: &str) -> bool {
+    ["true", "false", "yes", "no", "on", "off"].iter().any(|flag| text.eq_ignore_ascii_case(flag))
+}
+
+/// `Bearer …` and `Basic …`, as in the header of <https://www.rfc-editor.org/rfc/rfc9110>.
+fn is_authorization(text: &str) -> bool {
+    text.split_once(' ').is_some_and(|(scheme, token)| {
+        ["bearer", "basic"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+            && token.len() >= 8
+            && !token.contains(char::is_whitespace)
+            && token.contains(|c: char| !c.is_ascii_alphabetic() && !"${".contains(c))
+            && !is_placeholder(token)
+    })
+}
+
+/// The password of the URL whose `://` is at `at`.
+///
+/// Users forget to encode `/` and `#` in it, so it may go on behind what looks like a port.
+fn in_url(text: &str, at: usize) -> Option<Range<usize>> {
+    let start = at + 3;
+    let has_scheme = text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+    let rest = &text[start..];
+    let rest =
+        &rest[..rest.find([' ', '\t', '\r', '\n', '"', '\'', '<', '>']).unwrap_or(rest.len())];
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let close = match authority.rfind('@') {
+        Some(close) => close,
+        None => {
+            let (_, port) = authority.split_once(':')?;
+            let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+            rest.rfind('@').filter(|_| !is_port && !authority.starts_with('['))?
+        }
+    };
+    let colon = rest[..close].find(':')?;
+    let password = &rest[colon + 1..close];
+    (has_scheme && is_literal(password)).then_some(start + colon + 1..start + close)
+}
+
+/// The value of `name=value` whose `=` is at `at`, if the name is a secret's.
+fn in_pair(text: &str, at: usize) -> Option<Range<usize>> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let name = text[..at].rfind(|c| !is_part(c)).map_or(&text[..at], |before| {
+        let length = text[before..].chars().next().map_or(0, char::len_utf8);
+        &text[before + length..at]
+    });
+    let value = &text[at + 1..];
+    let value = &value
+        [..value.find([';', '&', ' ', '\t', '\r', '\n', ',', '"', '\'']).unwrap_or(value.len())];
+    let is_signature = name == "sig" && text.contains("://");
+    let segments: Vec<&str> = name.split('.').collect();
+    let is_secret = is_signature || name::of(&segments) > Named::Count;
+    (is_secret && is_literal(value)).then_some(at + 1..at + 1 + value.len())
+}
+
+/// Whether this stands for itself, and for nothing that is filled in later.
+fn is_literal(value: &str) -> bool {
+    let filled_in = value.starts_with(['{', '<', '%', '*']) || is_placeholder(value);
+    !value.is_empty() && !filled_in && !is_flag(value)
+}
