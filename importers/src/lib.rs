@@ -11,7 +11,7 @@ pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use mapping::{Case, Conversion, Mapped, Mapper, Mapping, MappingFault, Refusal, SplitRefusal};
 pub use pattern::{Pattern, PatternError};
 pub use place::{Place, Span};
-pub use secret::{is_reference, is_secret_name, looks_secret};
+pub use secret::{is_reference, is_secret_name, looks_secret, secrets_in};
 pub use value::{Format, TypedValue, ValueType};
 
 mod dotenv;

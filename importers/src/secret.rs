@@ -64,7 +64,7 @@ pub fn is_reference(text: &str) -> bool {
 }
 
 /// The texts and numbers in the value at `key` that are secrets in themselves.
-pub(crate) fn secrets_in(key: &Key, value: &Value) -> Vec<String> {
+pub fn secrets_in(key: &Key, value: &Value) -> Vec<String> {
     let mut secrets = Vec::new();
     each_secret(key, value, &mut |secret| secrets.push(secret.into_owned()));
     secrets

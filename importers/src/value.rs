@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One value. `1` and `1.0` differ, the order of keys inside a map does not count.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypedValue {
+    #[serde(rename = "value")]
     pub json: Value,
     /// Set for text, and for arrays whose every element is such text, that a file wrote as a date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
 }
 

@@ -26,7 +26,7 @@ impl Mapper {
     pub fn apply(&self, entries: Vec<Entry>) -> Result<Vec<Mapped>, Vec<MappingFault>> {
         let mut faults = Vec::new();
         let mut mapped = Vec::with_capacity(entries.len());
-        for Entry { key: raw, value, place } in self.split(entries, &mut faults) {
+        for Entry { key: raw, value, place, span } in self.split(entries, &mut faults) {
             let key = match self.key(&raw) {
                 Ok(Some(key)) => key,
                 Ok(None) => continue,
@@ -40,7 +40,7 @@ impl Mapper {
                 // Nobody sees it: it holds the place of its key for finding clashes.
                 Value::Null.into()
             });
-            mapped.push(Mapped { raw, entry: Entry { key, value, place } });
+            mapped.push(Mapped { raw, entry: Entry { key, value, place, span } });
         }
         find_clashes(&mapped, &mut faults);
         if faults.is_empty() {

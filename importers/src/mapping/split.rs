@@ -67,7 +67,7 @@ enum Split {
 }
 
 fn leaves(entry: Entry, field: &str) -> Result<Split, SplitRefusal> {
-    let Entry { key, value, place } = entry;
+    let Entry { key, value, place, span } = entry;
     let items = match value.json {
         Value::Array(items) => items,
         Value::Object(_) => Vec::new(),
@@ -75,7 +75,7 @@ fn leaves(entry: Entry, field: &str) -> Result<Split, SplitRefusal> {
     };
     if items.is_empty() {
         let value = Value::Object(Map::new()).into();
-        return Ok(Split::Whole(Entry { key, value, place }));
+        return Ok(Split::Whole(Entry { key, value, place, span }));
     }
     let mut positions = HashMap::new();
     let mut parts = Vec::new();
@@ -92,7 +92,7 @@ fn leaves(entry: Entry, field: &str) -> Result<Split, SplitRefusal> {
             return Err(SplitRefusal::SameName { first, second: position });
         }
         let mut add = |key, json| {
-            parts.push(Entry { key, value: TypedValue::from(json), place });
+            parts.push(Entry { key, value: TypedValue::from(json), place, span });
         };
         let added =
             key.child(&name).and_then(|it| add_leaves(it, Value::Object(members), &mut add));
