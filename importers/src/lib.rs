@@ -11,6 +11,7 @@ pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use mapping::{Case, Conversion, Mapped, Mapper, Mapping, MappingFault, Refusal, SplitRefusal};
 pub use pattern::{Pattern, PatternError};
 pub use place::{Place, Span};
+pub use suggest::{Because, Pair, SuggestedRule, Suggestion, suggest_renames};
 pub use value::{Format, TypedValue, ValueType};
 
 mod dotenv;
@@ -25,6 +26,7 @@ mod pattern;
 mod place;
 mod recover;
 mod resolve;
+mod suggest;
 mod toml;
 mod tree;
 mod value;

@@ -1,12 +1,13 @@
 //! Public data of real applications, which lies beside the workspace and is no part of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use insta::assert_snapshot;
 
 use crate::testing::{files, folder};
-use crate::{Document, ImportError, Limits};
+use crate::{Because, Document, ImportError, Limits, suggest_renames};
 
 /// The folder, if it is there.
 fn data() -> Option<PathBuf> {
@@ -92,4 +93,44 @@ fn files_that_were_committed_broken_are_refused_at_every_fault() {
 
     assert_snapshot!(places("visionflow/invalid/bad-indent.yaml").join(" "), @"112:31 113:31 114:34 115:34 116:29 117:29 119:11 120:11 121:11 224:31 225:31 226:34 227:34 228:29 229:29 231:11 232:11 233:11");
     assert_snapshot!(places("visionflow/invalid/settings@32c9208c0.toml").join(" "), @"163:23");
+}
+
+#[test]
+fn the_keys_that_the_visualiser_renamed_are_suggested() {
+    let Some(data) = data() else { return };
+    let versions = files(&data.join("visionflow/history"));
+    let settings: Vec<Vec<_>> = versions
+        .iter()
+        .map(|path| {
+            let name = path.strip_prefix(&data).unwrap().to_string_lossy();
+            let entries = read(&data, &name).unwrap().entries.into_iter();
+            entries.map(|entry| (entry.key, entry.value)).collect()
+        })
+        .collect();
+
+    let mut lines = String::new();
+    for (neighbours, path) in settings.windows(2).zip(&versions[1..]) {
+        let suggestions = suggest_renames(&neighbours[0], &neighbours[1]);
+        let before: HashMap<_, _> = neighbours[0].iter().cloned().collect();
+        let now: HashMap<_, _> = neighbours[1].iter().cloned().collect();
+        for suggestion in suggestions {
+            let name = path.file_stem().unwrap().to_string_lossy();
+            writeln!(lines, "{} {suggestion}", &name[..2]).unwrap();
+            for pair in suggestion.pairs {
+                let same = before[&pair.from] == now[&pair.to];
+                assert_eq!(same, pair.because != Because::OtherValue, "{pair:?}");
+            }
+        }
+    }
+
+    // Compared by hand: the four sections and all keys in snake case have their counterpart, and
+    // what was `time_step` is `dt`, the time step of the solver.
+    assert_snapshot!(lines, @r#"
+    03 move."visualisation.nodes" = "visualisation.graphs.logseq.nodes"  # 2 keys: same value, same last segment
+    03 move."visualisation.edges" = "visualisation.graphs.logseq.edges"  # 5 keys: same value, same last segment
+    03 move."visualisation.physics" = "visualisation.graphs.logseq.physics"  # 5 keys: same value, same last segment
+    03 move."visualisation.labels" = "visualisation.graphs.logseq.labels"  # 5 keys: same value, same last segment
+    05 case = "camel"  # 138 keys: same value, same name but for case; 53 keys: same name but for case, another value
+    05 rename."visualisation.graphs.visionflow.physics.time_step" = "visualisation.graphs.visionflow.physics.dt"  # same value in the same map
+    "#);
 }
