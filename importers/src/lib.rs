@@ -11,7 +11,7 @@ pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use mapping::{Case, Conversion, Mapped, Mapper, Mapping, MappingFault, Refusal, SplitRefusal};
 pub use pattern::{Pattern, PatternError};
 pub use place::{Place, Span};
-pub use suggest::{Because, Pair, SuggestedRule, Suggestion, suggest_renames};
+pub use suggest::{Because, Renamed, SuggestedRule, Suggestion, suggest_renames};
 pub use value::{Format, TypedValue, ValueType};
 
 mod dotenv;

@@ -23,7 +23,7 @@ mod pairing;
 pub struct Suggestion {
     pub rule: SuggestedRule,
     /// In the order of the file before; one for a rename.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<Renamed>,
 }
 
 /// A line of setpoint.toml, as [`Mapping`](crate::Mapping) understands it.
@@ -36,7 +36,7 @@ pub enum SuggestedRule {
 
 /// A key that went, and the one that came for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair {
+pub struct Renamed {
     pub from: Key,
     pub to: Key,
     pub because: Because,

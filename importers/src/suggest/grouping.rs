@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Pair, SuggestedRule, Suggestion};
+use super::{Renamed, SuggestedRule, Suggestion};
 use crate::key::Key;
 use crate::mapping::Case;
 use crate::value::TypedValue;
@@ -10,7 +10,7 @@ use crate::value::TypedValue;
 /// The rules that explain all pairs: a case, then moves, then a rename for each that is left.
 ///
 /// `now` has the keys that no rule may touch.
-pub(super) fn group(pairs: Vec<Pair>, now: &[(Key, TypedValue)]) -> Vec<Suggestion> {
+pub(super) fn group(pairs: Vec<Renamed>, now: &[(Key, TypedValue)]) -> Vec<Suggestion> {
     let explained = Explained::new(&pairs, now);
     let rules: Vec<SuggestedRule> = pairs.iter().map(|pair| explained.rule_of(pair)).collect();
     let mut counts: HashMap<SuggestedRule, usize> = HashMap::new();
@@ -40,7 +40,7 @@ pub(super) fn group(pairs: Vec<Pair>, now: &[(Key, TypedValue)]) -> Vec<Suggesti
 /// From section to section: what is left of each pair without the segments they end with alike.
 ///
 /// A section that went to several others is not in it.
-pub(super) fn sections(pairs: &[Pair]) -> HashMap<Key, Key> {
+pub(super) fn sections(pairs: &[Renamed]) -> HashMap<Key, Key> {
     let mut sections: HashMap<Key, Option<Key>> = HashMap::new();
     for pair in pairs {
         let Some((from, to)) = shared_moves(pair).last() else { continue };
@@ -59,14 +59,14 @@ struct Explained {
 }
 
 impl Explained {
-    fn new(pairs: &[Pair], now: &[(Key, TypedValue)]) -> Self {
+    fn new(pairs: &[Renamed], now: &[(Key, TypedValue)]) -> Self {
         let case = common_case(pairs, now);
         let others = pairs.iter().filter(|pair| !case.is_some_and(|case| is_cased(case, pair)));
         Self { case, moves: common_moves(others, now) }
     }
 
     /// As a mapping with these rules would decide.
-    fn rule_of(&self, pair: &Pair) -> SuggestedRule {
+    fn rule_of(&self, pair: &Renamed) -> SuggestedRule {
         let mut paths = std::iter::once(pair.from.as_str()).chain(pair.from.ancestors());
         if let Some((from, to)) = paths.find_map(|path| self.moves.get_key_value(path)) {
             let arrives = pair.from.moved(from, to).is_ok_and(|it| it.as_ref() == Some(&pair.to));
@@ -82,12 +82,12 @@ impl Explained {
     }
 }
 
-fn rename_of(pair: &Pair) -> SuggestedRule {
+fn rename_of(pair: &Renamed) -> SuggestedRule {
     SuggestedRule::Rename { from: pair.from.clone(), to: pair.to.clone() }
 }
 
 /// The case that explains most pairs and that all keys have now.
-fn common_case(pairs: &[Pair], now: &[(Key, TypedValue)]) -> Option<Case> {
+fn common_case(pairs: &[Renamed], now: &[(Key, TypedValue)]) -> Option<Case> {
     let counted = Case::ALL.into_iter().map(|case| {
         let explained = pairs.iter().filter(|pair| is_cased(case, pair)).count();
         (explained, case)
@@ -100,13 +100,13 @@ fn common_case(pairs: &[Pair], now: &[(Key, TypedValue)]) -> Option<Case> {
     })
 }
 
-fn is_cased(case: Case, pair: &Pair) -> bool {
+fn is_cased(case: Case, pair: &Renamed) -> bool {
     pair.from.segments().map(|name| case.convert(&name).into_owned()).eq(pair.to.segments())
 }
 
 /// For each section the move that explains most pairs, of those that touch no key there is now.
 fn common_moves<'p>(
-    pairs: impl Iterator<Item = &'p Pair>,
+    pairs: impl Iterator<Item = &'p Renamed>,
     now: &[(Key, TypedValue)],
 ) -> BTreeMap<Key, Key> {
     let paths: HashSet<&str> =
@@ -129,7 +129,7 @@ fn common_moves<'p>(
 }
 
 /// The moves of a section that would make this pair, from the key itself outwards.
-fn shared_moves(pair: &Pair) -> impl Iterator<Item = (Key, Key)> {
+fn shared_moves(pair: &Renamed) -> impl Iterator<Item = (Key, Key)> {
     let from: Vec<_> = pair.from.segments().map(|it| it.into_owned()).collect();
     let to: Vec<_> = pair.to.segments().map(|it| it.into_owned()).collect();
     let alike = from.iter().rev().zip(to.iter().rev()).take_while(|(from, to)| from == to).count();

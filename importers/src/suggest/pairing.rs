@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use serde_json::Value;
 
-use super::{Because, Pair};
+use super::{Because, Renamed};
 use crate::key::Key;
 use crate::value::TypedValue;
 
@@ -40,7 +40,7 @@ impl<'a> Pairing<'a> {
         &mut self,
         because: Because,
         of: impl Fn(&Leaf<'a>) -> Option<T>,
-    ) -> Vec<Pair> {
+    ) -> Vec<Renamed> {
         let mut groups: HashMap<T, Group> = HashMap::new();
         for (at, leaf) in self.gone.iter().enumerate().filter(|(at, _)| self.pairs[*at].is_none()) {
             let Some(common) = of(leaf) else { continue };
@@ -80,19 +80,19 @@ impl<'a> Pairing<'a> {
     }
 
     /// In the order of the file before.
-    pub fn pairs(self) -> Vec<Pair> {
+    pub fn pairs(self) -> Vec<Renamed> {
         let found = self.gone.iter().zip(self.pairs);
         let found = found.filter_map(|(gone, pair)| {
             let (come, because) = pair?;
-            Some(Pair { from: gone.key.clone(), to: self.come[come].key.clone(), because })
+            Some(Renamed { from: gone.key.clone(), to: self.come[come].key.clone(), because })
         });
         found.collect()
     }
 
-    fn pair(&mut self, gone: usize, come: usize, because: Because) -> Pair {
+    fn pair(&mut self, gone: usize, come: usize, because: Because) -> Renamed {
         self.pairs[gone] = Some((come, because));
         self.taken[come] = true;
-        Pair { from: self.gone[gone].key.clone(), to: self.come[come].key.clone(), because }
+        Renamed { from: self.gone[gone].key.clone(), to: self.come[come].key.clone(), because }
     }
 }
 
