@@ -12,6 +12,7 @@ pub use mapping::{Case, Conversion, Mapped, Mapper, Mapping, MappingFault, Refus
 pub use pattern::{Pattern, PatternError};
 pub use place::{Place, Span};
 pub use secret::{is_reference, is_secret_name, looks_secret, secrets_in};
+pub use suggest::{Because, Renamed, SuggestedRule, Suggestion, suggest_renames};
 pub use value::{Format, TypedValue, ValueType};
 
 mod dotenv;
@@ -27,6 +28,7 @@ mod place;
 mod recover;
 mod resolve;
 mod secret;
+mod suggest;
 mod toml;
 mod tree;
 mod value;

@@ -1,11 +1,12 @@
 use insta::assert_snapshot;
 use miette::Diagnostic;
-use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::{Mapper, Mapping, MappingFault};
 use crate::testing;
-use crate::{Entry, Key, Place, TypedValue, ValueType};
+use crate::{Entry, Key};
+
+mod back;
+mod properties;
 
 fn mapping(text: &str) -> Mapping {
     toml::from_str(text).unwrap()
@@ -258,153 +259,4 @@ fn a_declaration_survives_being_written() {
 
     assert_snapshot!(text, @r#"{"case":"snake","convert":{"a":"integer","b":{"unit":"ms -> s"},"c":{"to":"float","unit":"ms -> s"}},"drop":["a.**"],"move":{"a":"b"}}"#);
     assert_eq!(serde_json::from_str::<Mapping>(&text).unwrap(), declared);
-}
-
-#[test]
-fn a_new_setting_finds_its_key_in_the_file() {
-    let mapper = mapper(
-        r#"
-        prefix = "desk"
-        drop = ["debug.**"]
-        rename = { forceManualApproval = "approval.force_manual", "in.*.apiKey" = "out.*.api_key" }
-        move = { old = "new" }
-        case = "snake"
-        split = { presets = "name" }
-        "#,
-    );
-    let raw = |text: &str| mapper.unmap(&key(text)).map(String::from);
-
-    assert_eq!(raw("desk.approval.force_manual").unwrap(), "forceManualApproval");
-    assert_eq!(raw("desk.out.github.api_key").unwrap(), "in.github.apiKey");
-    assert_eq!(raw("desk.new.anyName").unwrap(), "old.anyName");
-    assert_eq!(raw("desk.ui.dark_mode").unwrap(), "ui.darkMode");
-    assert_eq!(raw("other.ui"), None, "it lies outside of the prefix");
-    assert_eq!(raw("desk.debug.x"), None, "it would be dropped");
-    assert_eq!(raw("desk.presets.low.fps"), None, "it lies in a list that is split");
-    assert_eq!(raw("desk.presets"), None, "it would be split");
-    assert_eq!(raw("desk.a_b_c"), None, "aBC would become a_bc");
-    assert_eq!(raw("desk.darkMode"), None, "no key becomes camel case");
-}
-
-#[test]
-fn a_new_setting_with_two_keys_in_the_file_has_none() {
-    let mapper = mapper(r#"rename = { a = "c", b = "c" }"#);
-
-    assert_eq!(mapper.unmap(&key("c")), None);
-    assert_eq!(mapper.unmap(&key("d")), Some(key("d")));
-}
-
-#[test]
-fn kebab_is_taken_back_only_where_there_is_nothing_to_take_back() {
-    let mapper = mapper("case = 'kebab'");
-
-    assert_eq!(mapper.unmap(&key("ui.theme")), Some(key("ui.theme")));
-    assert_eq!(mapper.unmap(&key("ui.dark-mode")), None);
-}
-
-#[test]
-fn a_value_goes_back_or_says_why_not() {
-    let mapper = mapper(
-        r#"
-        convert = { timeout = { to = "float", unit = "ms -> s" } }
-        split = { presets = "name" }
-        "#,
-    );
-    let back = |raw: &str, value: Value, written| {
-        mapper.unvalue(&key(raw), &value.into(), written).map(|it| it.json)
-    };
-    let integer = Some(ValueType::Integer);
-
-    assert_eq!(back("timeout", json!(2.5), integer), Ok(json!(2500)));
-    assert_eq!(back("other", json!(2.5), integer), Ok(json!(2.5)));
-    let faults = [
-        back("timeout", json!(0.0001), integer).unwrap_err(),
-        back("presets.low.fps", json!(1), None).unwrap_err(),
-    ];
-    assert_snapshot!(drawn(&faults), @r"
-    mapping::one_way: a float cannot be written back to `timeout`, which is an integer there: the number is not whole
-      change it in the file, or set a value that `convert` of this key can reach
-    mapping::split_setting: `presets.low.fps` is part of a list that was split, and cannot be written back by its key
-      change the list in the file
-    ");
-}
-
-/// Short keys of few names, so that rules meet them often.
-fn any_key() -> impl Strategy<Value = Key> {
-    let name = prop::sample::select(vec![
-        "a",
-        "b",
-        "springK",
-        "spring_k",
-        "a-b",
-        "HTTPServer",
-        "x.y",
-        "aBC",
-        "desk",
-        "new",
-    ]);
-    prop::collection::vec(name, 1..4).prop_map(|names| Key::from_segments(names).unwrap())
-}
-
-fn any_mapping() -> impl Strategy<Value = Mapping> {
-    let case = prop::option::of(prop::sample::select(vec!["snake", "camel", "kebab"]));
-    let text = |texts: &[&'static str]| prop::sample::select(texts.to_vec());
-    let drop = prop::collection::vec(text(&["a.b", "**.aBC", "b.*"]), 0..2);
-    let rename = prop::collection::btree_map(
-        text(&["a", "a.*", "**.springK", "b.**", "*.b", "spring_k"]),
-        text(&["b", "new.*", "**.spring_k", "new.**", "*.springK", "a"]),
-        0..3,
-    );
-    let moves = prop::collection::btree_map(text(&["a", "b.a", "desk"]), text(&["new", "b"]), 0..3);
-    let prefix = prop::option::of(text(&["desk", "a.b"]));
-    (case, drop, rename, moves, prefix).prop_map(|(case, drop, rename, moves, prefix)| {
-        let owned = |(from, to): (&str, &str)| (from.to_owned(), to.to_owned());
-        Mapping {
-            case: case.map(str::to_owned),
-            drop: drop.into_iter().map(str::to_owned).collect(),
-            rename: rename.into_iter().map(owned).collect(),
-            moves: moves.into_iter().map(owned).collect(),
-            prefix: prefix.map(str::to_owned),
-            ..Mapping::default()
-        }
-    })
-}
-
-proptest! {
-    #[test]
-    fn what_is_unmapped_comes_back(mapping in any_mapping(), key in any_key()) {
-        let Ok(mapper) = mapping.check() else { return Ok(()) };
-        // Both a key that may be out of reach, and one that is not.
-        let reached = mapper.key(&key).unwrap();
-
-        for key in [Some(key), reached].into_iter().flatten() {
-            let Some(raw) = mapper.unmap(&key) else { continue };
-            prop_assert_eq!(mapper.key(&raw).unwrap(), Some(key));
-        }
-    }
-
-    #[test]
-    fn without_a_mapping_nothing_changes(
-        keys in prop::collection::btree_set("[a-zA-Z_. ]{1,6}", 0..20),
-    ) {
-        let entries: Vec<Entry> = keys
-            .iter()
-            .map(|name| Entry {
-                key: Key::from_segments([name]).unwrap(),
-                value: TypedValue::from(json!([name])),
-                place: Place::START,
-            })
-            .collect();
-        let mapper = Mapping::default().check().unwrap();
-
-        let mapped = mapper.apply(entries.clone()).unwrap();
-
-        for (mapped, entry) in mapped.into_iter().zip(entries) {
-            prop_assert_eq!(mapper.unmap(&entry.key), Some(entry.key.clone()));
-            let written = mapper.unvalue(&mapped.raw, &entry.value, None);
-            prop_assert_eq!(written.unwrap(), entry.value.clone());
-            prop_assert_eq!(mapped.raw, entry.key.clone());
-            prop_assert_eq!(mapped.entry, entry);
-        }
-    }
 }

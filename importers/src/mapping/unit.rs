@@ -3,6 +3,9 @@
 use super::decimal::Decimal;
 use super::refusal::Refusal;
 
+/// One multiplication is the same on every machine, which `f64::to_radians` does not promise.
+const RADIANS_PER_DEGREE: f64 = std::f64::consts::PI / 180.0;
+
 /// Each unit as a multiple of the smallest of its kind; `deg` and `rad` have no such ratio.
 const UNITS: [(&str, Quantity, u128); 16] = [
     ("ms", Quantity::Time, 1),
@@ -66,7 +69,7 @@ impl Scale {
         match self {
             Self::Ratio { multiplier, divisor } => number.scaled(multiplier, divisor),
             Self::ToRadians => angle(number, |degrees| {
-                let radians = degrees.to_radians();
+                let radians = degrees * RADIANS_PER_DEGREE;
                 (degrees_of(radians) == Some(degrees)).then_some(radians)
             }),
             Self::ToDegrees => angle(number, degrees_of),
@@ -105,11 +108,11 @@ fn angle(number: Decimal, convert: impl Fn(f64) -> Option<f64>) -> Result<Decima
 /// Pi has no end, so radians are always rounded. This is what makes the way back exact: 30 is
 /// 0.5235987755982988, and that is 30 again, though it is nearer to 29.999999999999996.
 fn degrees_of(radians: f64) -> Option<f64> {
-    let near = radians.to_degrees();
+    let near = radians / RADIANS_PER_DEGREE;
     (0..=16)
         .filter_map(|places| format!("{near:.places$e}").parse::<f64>().ok())
         .chain([near.next_up(), near.next_down()])
-        .find(|degrees| degrees.to_radians() == radians)
+        .find(|degrees| degrees * RADIANS_PER_DEGREE == radians)
 }
 
 #[cfg(test)]
