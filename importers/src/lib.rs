@@ -12,6 +12,7 @@ pub use place::{Place, Span};
 pub use secret::{is_reference, is_secret_name, looks_secret};
 pub use value::{Format, TypedValue, ValueType};
 
+mod conceal;
 mod dotenv;
 mod error;
 mod external;
