@@ -8,6 +8,7 @@ use miette::{Diagnostic, LabeledSpan, NamedSource};
 use thiserror::Error;
 
 use crate::IMPORTERS;
+use crate::conceal::{self, Concealed, IsSecret};
 use crate::fault::{self, Fault};
 use crate::place::{Lines, Place};
 
@@ -132,7 +133,40 @@ impl ImportError {
         }
     }
 
+    /// The same without the values of more secrets: those whose names in the file, as they are
+    /// written there, `is_secret`. What looks like a secret is left out already.
+    #[must_use]
+    pub fn masked(self, is_secret: &dyn Fn(&str) -> bool) -> Self {
+        match self {
+            Self::Faulty { path, file, drawn, places } => {
+                let (file, concealed) = masked_source(&path, &file, is_secret);
+                let hide = |message: String| concealed.message(&message);
+                let places = places.into_iter().map(|(place, it)| (place, hide(it))).collect();
+                let relabel = |label: LabeledSpan| {
+                    let message = label.label().map(|it| concealed.message(it));
+                    LabeledSpan::new(message, label.offset(), label.len())
+                };
+                let drawn = drawn.into_iter().map(relabel).collect();
+                Self::Faulty { path, file, drawn, places }
+            }
+            Self::NotUtf8 { path, place, file, at, byte } => {
+                let (file, _) = masked_source(&path, &file, is_secret);
+                Self::NotUtf8 { path, place, file, at, byte }
+            }
+            Self::ExternalFailed { name, status, stderr } => {
+                let stderr = conceal::without_pairs(&stderr, is_secret);
+                Self::ExternalFailed { name, status, stderr }
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn faulty(path: &Path, text: &str, mut faults: Vec<Fault>) -> Self {
+        let concealed = Concealed::new(text, &conceal::none);
+        for fault in &mut faults {
+            let part = fault.span.start..fault.span.end;
+            fault.message = concealed.fault(&fault.message, text, part);
+        }
         fault::in_order(&mut faults);
         let lines = Lines::new(text);
         let drawable = faults.iter().take(MAX_DRAWN).all(|it| line_at(text, it) <= MAX_DRAWN_LINE);
@@ -143,7 +177,7 @@ impl ImportError {
         let places =
             faults.into_iter().map(|it| (lines.place(it.span.start), it.message)).collect();
         let path = path.to_string_lossy().into_owned();
-        let file = Arc::new(NamedSource::new(&path, text.to_owned()));
+        let file = Arc::new(NamedSource::new(&path, concealed.text));
         Self::Faulty { path, file, drawn, places }
     }
 
@@ -158,10 +192,27 @@ impl ImportError {
         let place = Lines::new(&before).place(before.len());
         let path = path.to_string_lossy().into_owned();
         let at = (before.len(), 3).into();
-        let file = Arc::new(NamedSource::new(&path, before + &after));
+        // In UTF-16 every other byte is 0, and no name can be found.
+        let shown = before + &after;
+        let shown = match bytes.contains(&0) {
+            true => conceal::starred(&shown, std::slice::from_ref(&(0..shown.len()))),
+            false => Concealed::new(&shown, &conceal::none).text,
+        };
+        let file = Arc::new(NamedSource::new(&path, shown));
         let byte = bytes.get(valid).copied().unwrap_or_default();
         Self::NotUtf8 { path, place, file, at, byte }
     }
+}
+
+/// The file as it is drawn, without more secrets.
+fn masked_source(
+    path: &str,
+    file: &NamedSource<String>,
+    is_secret: IsSecret,
+) -> (Arc<NamedSource<String>>, Concealed) {
+    let mut concealed = Concealed::new(file.inner(), is_secret);
+    let text = std::mem::take(&mut concealed.text);
+    (Arc::new(NamedSource::new(path, text)), concealed)
 }
 
 /// The length in bytes of the line that a fault begins on.

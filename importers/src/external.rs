@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::conceal::{self, Concealed};
 use crate::{ImportError, Limits, Reading};
 
 mod output;
@@ -69,8 +70,24 @@ pub(crate) fn read(
     }
     let program =
         find(name).ok_or_else(|| ImportError::ExternalNotFound { name: name.to_owned() })?;
-    let printed = run(&program, name, bytes, ALLOWANCE)?;
-    Ok(output::reading(&printed, text, limits))
+    let concealed = Concealed::new(text, &conceal::none);
+    let printed =
+        run(&program, name, bytes, ALLOWANCE).map_err(|error| conceal_said(error, &concealed))?;
+    let mut reading = output::reading(&printed, text, limits);
+    let faults = reading.faults.iter_mut().map(|fault| &mut fault.message);
+    let notes = reading.notes.iter_mut().map(|note| &mut note.message);
+    faults.chain(notes).for_each(|message| *message = concealed.foreign(message));
+    Ok(reading)
+}
+
+/// The error without the file's secrets, which the program may have repeated.
+fn conceal_said(error: ImportError, concealed: &Concealed) -> ImportError {
+    match error {
+        ImportError::ExternalFailed { name, status, stderr } => {
+            ImportError::ExternalFailed { name, status, stderr: concealed.foreign(&stderr) }
+        }
+        other => other,
+    }
 }
 
 /// What the program prints when it is given `bytes`.

@@ -15,6 +15,7 @@ pub use secret::{is_reference, is_secret_name, looks_secret, secrets_in};
 pub use suggest::{Because, Renamed, SuggestedRule, Suggestion, suggest_renames};
 pub use value::{Format, TypedValue, ValueType};
 
+mod conceal;
 mod dotenv;
 mod error;
 mod external;

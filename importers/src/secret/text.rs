@@ -63,7 +63,7 @@ fn is_authorization(text: &str) -> bool {
 fn in_url(text: &str, at: usize) -> Option<Range<usize>> {
     let start = at + 3;
     let has_scheme = text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-    let rest = &text[start..];
+    let rest = up_to(&text[start..], MAX_BYTES);
     let rest =
         &rest[..rest.find([' ', '\t', '\r', '\n', '"', '\'', '<', '>']).unwrap_or(rest.len())];
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
@@ -87,13 +87,21 @@ fn in_pair(text: &str, at: usize) -> Option<Range<usize>> {
         let length = text[before..].chars().next().map_or(0, char::len_utf8);
         &text[before + length..at]
     });
-    let value = &text[at + 1..];
+    if name != "sig" && name::of(&name.split('.').collect::<Vec<_>>()) <= Named::Count {
+        return None;
+    }
+    let value = up_to(&text[at + 1..], MAX_BYTES);
     let value = &value
         [..value.find([';', '&', ' ', '\t', '\r', '\n', ',', '"', '\'']).unwrap_or(value.len())];
     let is_signature = name == "sig" && text.contains("://");
-    let segments: Vec<&str> = name.split('.').collect();
-    let is_secret = is_signature || name::of(&segments) > Named::Count;
-    (is_secret && is_literal(value)).then_some(at + 1..at + 1 + value.len())
+    ((is_signature || name != "sig") && is_literal(value)).then_some(at + 1..at + 1 + value.len())
+}
+
+/// As far is a password looked for, so that a long line takes no longer than its length.
+const MAX_BYTES: usize = 8192;
+
+fn up_to(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 /// Whether this stands for itself, and for nothing that is filled in later.

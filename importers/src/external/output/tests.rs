@@ -34,6 +34,10 @@ fn lines_become_settings_and_notes() {
                     line: 2,
                     column: 5,
                 },
+                span: Span {
+                    start: 0,
+                    end: 0,
+                },
             },
             Entry {
                 key: Key(
@@ -49,6 +53,10 @@ fn lines_become_settings_and_notes() {
                     line: 1,
                     column: 1,
                 },
+                span: Span {
+                    start: 0,
+                    end: 0,
+                },
             },
             Entry {
                 key: Key(
@@ -61,6 +69,10 @@ fn lines_become_settings_and_notes() {
                 place: Place {
                     line: 1,
                     column: 1,
+                },
+                span: Span {
+                    start: 0,
+                    end: 0,
                 },
             },
         ],
