@@ -76,7 +76,7 @@ pub fn edit(
         && work.refusals.is_empty()
     {
         let faults = match read(path, &edited, format, limits) {
-            Ok(after) => meant.differences(&before, &after),
+            Ok(after) => meant.differences(&after),
             Err(_) => meant.wish.edits(),
         };
         if faults.is_empty() {

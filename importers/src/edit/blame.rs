@@ -36,10 +36,20 @@ pub(super) fn explain(
         let place = splice.map_or(Place::START, |it| work.place(it.range.start));
         let reason = match other {
             Some(other) => format!("this would change `{other}` as well"),
+            None if work.edits[edit].value.is_none() && has_merges(&tree) => {
+                "a merge key brings it as well, so it would not be gone".to_owned()
+            }
             None => NOT_AS_MEANT.to_owned(),
         };
         work.refuse_edit(edit, place, reason);
     }
+}
+
+fn has_merges(tree: &Tree) -> bool {
+    tree.nodes().iter().any(|node| match &node.content {
+        Content::Map(members) => members.iter().any(|member| member.merge),
+        _ => false,
+    })
 }
 
 /// An anchored node that the range touches, and an alias of it that stays.

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::Edit;
 use super::work::{EditId, Work};
-use crate::{Document, Key, TypedValue};
+use crate::{Document, Entry, Key, Place, TypedValue};
 
 /// What the file is to say, and the keys it takes to get there.
 pub(super) struct Meant<'e> {
@@ -15,7 +16,6 @@ pub(super) struct Meant<'e> {
     /// The keys of maps that held something before.
     maps_before: HashSet<&'e str>,
     pub maps: HashSet<&'e str>,
-    texts_only: bool,
 }
 
 /// A key that changes, or a map that one lies in.
@@ -51,7 +51,6 @@ pub(super) enum New<'w> {
 impl<'e> Meant<'e> {
     /// Refuses edits that contradict each other, or the tree that a file is.
     pub fn of(before: &'e Document, edits: &'e [Edit], work: &mut Work) -> Self {
-        let texts_only = before.format == "env";
         let mut entries: HashMap<&str, TypedValue> =
             before.entries.iter().map(|it| (it.key.as_str(), it.value.clone())).collect();
         let mut olds = HashMap::new();
@@ -106,7 +105,7 @@ impl<'e> Meant<'e> {
         }
         let maps_before = before.entries.iter().flat_map(|it| it.key.ancestors()).collect();
         let wish = Wish::new(String::new(), String::new(), State::Map, 0);
-        let mut meant = Self { entries, wish, maps_before, maps, texts_only };
+        let mut meant = Self { entries, wish, maps_before, maps };
         let mut wish = Wish::new(String::new(), String::new(), State::Map, 0);
         for (id, edit) in edits.iter().enumerate() {
             let key = edit.key.as_str();
@@ -156,11 +155,7 @@ impl<'e> Meant<'e> {
     }
 
     /// The edits whose keys do not read back as meant, with a key that shows it.
-    pub fn differences(
-        &self,
-        before: &Document,
-        after: &Document,
-    ) -> Vec<(EditId, Option<String>)> {
+    pub fn differences(&self, after: &Document) -> Vec<(EditId, Option<String>)> {
         let mut other = None;
         let mut edits: HashMap<&str, EditId> = HashMap::new();
         self.wish.visit(&mut |wish| _ = edits.insert(&wish.path, wish.edit));
@@ -173,22 +168,16 @@ impl<'e> Meant<'e> {
         for entry in &after.entries {
             let key = entry.key.as_str();
             seen.insert(key);
-            if !self.entries.get(key).is_some_and(|it| self.same(it, &entry.value)) {
+            if !self.entries.get(key).is_some_and(|it| *it == entry.value) {
                 wrong(key);
             }
         }
         let missing = |key: &&str| !seen.contains(*key);
         self.entries.keys().copied().filter(missing).for_each(&mut wrong);
-        debug_assert!(before.format == after.format, "the format is the file's");
         if let Some(other) = other {
             faults.extend(self.wish.edits().into_iter().map(|(id, _)| (id, Some(other.clone()))));
         }
         faults
-    }
-
-    fn same(&self, meant: &TypedValue, read: &TypedValue) -> bool {
-        // 0.0 equals -0.0 and is another text.
-        meant == read && (self.texts_only || meant.text() == read.text() || !is_zero(meant))
     }
 }
 
@@ -240,16 +229,8 @@ fn in_format(value: TypedValue, format: &str) -> TypedValue {
     }
 }
 
-fn is_zero(value: &TypedValue) -> bool {
-    value.json.as_f64() == Some(0.0)
-}
-
 /// Where a key stands, or the first one below it.
 fn place_of(before: &Document, key: &str) -> Place {
-    let lies_in =
-        |it: &&crate::Entry| it.key.as_str() == key || it.key.ancestors().any(|map| map == key);
+    let lies_in = |it: &&Entry| it.key.as_str() == key || it.key.ancestors().any(|map| map == key);
     before.entries.iter().find(lies_in).map_or(Place::START, |it| it.place)
 }
-
-use super::Edit;
-use crate::Place;

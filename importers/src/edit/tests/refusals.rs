@@ -26,6 +26,13 @@ fn what_an_alias_stands_for_is_not_changed_through_it() {
     `a.yaml` cannot be changed as asked
     a.yaml:6:3: `c.b`: the merge key on line 6 brings it; take it out of the map there
     ");
+    assert_snapshot!(
+        refused("a.yaml", "a: &a {x: 1}\nb:\n  <<: *a\n  x: 2\n  y: 1\n", &without(&["b.x"])),
+        @r"
+    `a.yaml` cannot be changed as asked
+    a.yaml:4:1: `b.x`: a merge key brings it as well, so it would not be gone
+    "
+    );
     assert_snapshot!(refused("a.yaml", text, &edits(json!({"m.b": 2}))), @r"
     `a.yaml` cannot be changed as asked
     a.yaml:1:9: `m.b`: the alias on line 2 uses what would change here

@@ -138,3 +138,19 @@ fn nasty_keys_are_found() {
         "a: {b: 1, c: 2 , d: 3}\n"
     );
 }
+
+#[test]
+fn explicit_keys_and_marks_stay() {
+    assert_eq!(
+        after("---\n? a\n: 1\n...\n", json!({"b.c": 2})),
+        "---\n? a\n: 1\nb:\n  c: 2\n...\n"
+    );
+    assert_eq!(
+        after("a: |\r\n  x\r\n  y\r\nb:\t1\r\n", json!({"a": "x\nz\n", "b": 2})),
+        "a: |\r\n  x\r\n  z\r\nb:\t2\r\n"
+    );
+    assert_eq!(
+        after("\u{feff}{\"a\":1,\"b\":[1,2]}", json!({"c": 1, "b": [1]})),
+        "\u{feff}{\"a\":1,\"b\":[1],\"c\":1}"
+    );
+}

@@ -32,9 +32,7 @@ impl Plan<'_, '_> {
             let at = self.tree.get(map).span.start;
             return work.refuse(at, "there is no key here to put it after");
         };
-        let first = members[0].name_span.start;
-        let column = work.text[work.line_start(first)..first].chars().count();
-        let indent = work.indent_before(first).map_or_else(|| " ".repeat(column), str::to_owned);
+        let indent = " ".repeat(self.column(work, &members[0]));
         let sibling = &work.text[last.name_span.start..];
         let name = self.notation.name_like(sibling, name, Context::Block);
         let mut lines = String::new();
@@ -71,8 +69,7 @@ impl Plan<'_, '_> {
                 false => work.replace(span.start..span.end, text),
             };
         }
-        let first = member.name_span.start;
-        let column = work.text[work.line_start(first)..first].chars().count();
+        let column = self.column(work, member);
         let indent = " ".repeat(column + self.step(work));
         let mut lines = String::new();
         if let New::Map(members) = wish.new_map() {
@@ -110,6 +107,13 @@ impl Plan<'_, '_> {
                 }
             }
         }
+    }
+
+    /// How many columns a key is indented; an explicit one begins with its `?`.
+    fn column(&self, work: &Work, member: &Member) -> usize {
+        let name = member.name_span.start;
+        let before = &work.text[work.line_start(name)..name];
+        before.trim_end().strip_suffix('?').unwrap_or(before).chars().count()
     }
 
     /// By how many columns this file indents.
