@@ -13,6 +13,7 @@ use crate::{Key, Limits, TypedValue, format_of, importer, read};
 
 mod align;
 mod blame;
+mod brackets;
 mod dotenv;
 mod error;
 mod flow;

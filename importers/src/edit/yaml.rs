@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use self::text::{Context, Yaml};
 use super::align::{Step, align};
-use super::flow::Brackets;
+use super::brackets::Brackets;
 use super::meant::{Meant, New, State, Wish};
 use super::work::Work;
 use crate::tree::{Content, Member, NodeId, Scalar, Tree};
