@@ -39,18 +39,7 @@ impl Importer for Dotenv {
 
     fn read(&self, text: &str, limits: &Limits) -> Reading {
         let lines = Lines::new(text);
-        let mut build = Build {
-            text,
-            tree: Tree::default(),
-            members: Vec::new(),
-            faults: Vec::new(),
-            variable: None,
-        };
-        let mut at = 0;
-        while at < text.len() {
-            at = build.line(at);
-        }
-        let Build { mut tree, members, faults, variable, .. } = build;
+        let Build { mut tree, members, faults, variable, .. } = parse(text);
         tree.root = Some(tree.add(0..text.len(), Content::Map(members)));
         let mut reading = Reading { faults, ..Reading::default() };
         resolve::into(&mut reading, &tree, &lines, limits);
@@ -60,6 +49,28 @@ impl Importer for Dotenv {
         }));
         reading
     }
+}
+
+/// The tree of a text that has no faults.
+pub(crate) fn tree(text: &str) -> Tree<'_> {
+    let Build { mut tree, members, .. } = parse(text);
+    tree.root = Some(tree.add(0..text.len(), Content::Map(members)));
+    tree
+}
+
+fn parse(text: &str) -> Build<'_> {
+    let mut build = Build {
+        text,
+        tree: Tree::default(),
+        members: Vec::new(),
+        faults: Vec::new(),
+        variable: None,
+    };
+    let mut at = 0;
+    while at < text.len() {
+        at = build.line(at);
+    }
+    build
 }
 
 struct Build<'a> {
@@ -180,7 +191,7 @@ impl<'a> Build<'a> {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
 }

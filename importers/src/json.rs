@@ -87,6 +87,11 @@ fn attempt(text: &str, limits: &Limits) -> Attempt {
     Attempt { reading, syntax }
 }
 
+/// The tree of a text that has no faults.
+pub(crate) fn tree(text: &str) -> Tree<'_> {
+    parse(text).map(|build| build.tree).unwrap_or_default()
+}
+
 /// The tree of one line of JSON, and the faults of its values.
 ///
 /// # Errors

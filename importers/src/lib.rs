@@ -1,10 +1,12 @@
 //! Reads configuration files into a flat list of settings.
 //!
 //! An importer sees text and nothing else: no database, no clock, no network.
-//! A new format is one file beside this one and one line in [`IMPORTERS`].
+//! A new format is one file beside this one and one line in [`IMPORTERS`]. [`edit()`] puts values
+//! back into such a text.
 
 use std::path::Path;
 
+pub use edit::{Edit, EditError, Refusal, edit};
 pub use error::ImportError;
 pub use fault::Fault;
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
@@ -17,6 +19,7 @@ pub use value::{Format, TypedValue, ValueType};
 
 mod conceal;
 mod dotenv;
+mod edit;
 mod error;
 mod external;
 mod fault;
@@ -131,11 +134,7 @@ pub fn read(
     if size > limits.size_bytes {
         return Err(ImportError::TooLarge { path: shown(), size, limit: limits.size_bytes });
     }
-    let built_in = match format {
-        Some(name) => IMPORTERS.iter().find(|it| it.name() == name),
-        None => built_in(path),
-    };
-    let Some(importer) = built_in else {
+    let Some(importer) = importer(path, format) else {
         let name = format.map(str::to_owned).or_else(|| format_of(path));
         let name = name.ok_or_else(|| ImportError::UnknownFormat { path: shown() })?;
         let text = String::from_utf8_lossy(bytes);
@@ -160,6 +159,14 @@ pub fn format_of(path: &Path) -> Option<String> {
         let extension = path.extension()?.to_str()?;
         external::find(extension).map(|_| extension.to_owned())
     })
+}
+
+/// The importer of ours for a file: that of the format, or if none is given, that of its name.
+fn importer(path: &Path, format: Option<&str>) -> Option<&'static &'static dyn Importer> {
+    match format {
+        Some(name) => IMPORTERS.iter().find(|it| it.name() == name),
+        None => built_in(path),
+    }
 }
 
 fn built_in(path: &Path) -> Option<&'static &'static dyn Importer> {

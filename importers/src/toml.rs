@@ -27,20 +27,33 @@ impl Importer for Toml {
     }
 
     fn read(&self, text: &str, limits: &Limits) -> Reading {
-        // Dotted keys inside of inline tables nest 80 * 80 deep before the parser stops them,
-        // and its tables are dropped recursively.
-        std::thread::scope(|scope| {
-            std::thread::Builder::new()
-                .stack_size(STACK_BYTES)
-                .spawn_scoped(scope, || read(text, limits))
-                .ok()
-                .and_then(|thread| thread.join().ok())
-                .unwrap_or_else(|| {
-                    let fault = Fault::new(0..0, "this file could not be read; is it TOML?");
-                    Reading { faults: vec![fault], ..Reading::default() }
-                })
+        on_large_stack(|| read(text, limits)).unwrap_or_else(|| {
+            let fault = Fault::new(0..0, "this file could not be read; is it TOML?");
+            Reading { faults: vec![fault], ..Reading::default() }
         })
     }
+}
+
+/// The tree of a text that has no faults.
+pub(crate) fn tree<'a>(text: &'a str, limits: &Limits) -> Tree<'a> {
+    on_large_stack(|| {
+        let (document, _) = DeTable::parse_recoverable(text);
+        let mut build = Build { text, limits, tree: Tree::default(), reading: Reading::default() };
+        build.tree.root = Some(build.table(document.get_ref(), Span::default(), 1));
+        build.tree
+    })
+    .unwrap_or_default()
+}
+
+/// What `work` gives; none if it panicked or no thread could be had.
+///
+/// Dotted keys inside of inline tables nest 80 * 80 deep before the parser stops them, and its
+/// tables are dropped recursively.
+fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
+        thread.ok().and_then(|thread| thread.join().ok())
+    })
 }
 
 const STACK_BYTES: usize = 64 << 20;

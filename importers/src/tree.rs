@@ -14,9 +14,11 @@ use crate::value::Format;
 pub(crate) struct Tree<'a> {
     nodes: Vec<Node<'a>>,
     pub root: Option<NodeId>,
+    /// YAML's scalars in the styles `|` and `>`, in ascending order: their spans do not tell.
+    pub block_scalars: Vec<NodeId>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NodeId(u32);
 
 pub(crate) struct Node<'a> {
@@ -68,5 +70,9 @@ impl<'a> Tree<'a> {
 
     pub fn nodes(&self) -> &[Node<'a>] {
         &self.nodes
+    }
+
+    pub fn is_block_scalar(&self, id: NodeId) -> bool {
+        self.block_scalars.binary_search(&id).is_ok()
     }
 }

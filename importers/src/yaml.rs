@@ -17,7 +17,7 @@ use crate::resolve;
 use crate::tree::{Content, Member, NodeId, Scalar, Tree};
 use crate::{Importer, Limits, Note, Reading};
 
-mod schema;
+pub(crate) mod schema;
 
 pub(crate) struct Yaml;
 
@@ -50,9 +50,31 @@ fn line_and_block(text: &str, offset: usize) -> Option<Range<usize>> {
     Some(lines)
 }
 
+/// The tree of a text that has no faults.
+pub(crate) fn tree<'a>(text: &'a str, limits: &Limits) -> Tree<'a> {
+    let lines = Lines::new(text);
+    let (build, _) = parse(text, &lines, limits);
+    build.tree
+}
+
 fn attempt(text: &str, limits: &Limits) -> Attempt {
     let lines = Lines::new(text);
-    let mut build = Build::new(text, &lines, limits);
+    let (build, stopped) = parse(text, &lines, limits);
+    if let Some(error) = stopped {
+        return build.stopped(&error);
+    }
+    let Build { tree, mut reading, .. } = build;
+    resolve::into(&mut reading, &tree, &lines, limits);
+    Attempt { reading, syntax: None }
+}
+
+/// What the parser's events make, and the error that ended them early.
+fn parse<'a, 'l>(
+    text: &'a str,
+    lines: &'l Lines<'a>,
+    limits: &'l Limits,
+) -> (Build<'a, 'l>, Option<ScanError>) {
+    let mut build = Build::new(text, lines, limits);
     let options = granit_parser::options! {
         emit_unresolved_aliases: true,
         emit_comments: false,
@@ -68,12 +90,10 @@ fn attempt(text: &str, limits: &Limits) -> Attempt {
                     break;
                 }
             }
-            Err(error) => return build.stopped(&error),
+            Err(error) => return (build, Some(error)),
         }
     }
-    let Build { tree, mut reading, .. } = build;
-    resolve::into(&mut reading, &tree, &lines, limits);
-    Attempt { reading, syntax: None }
+    (build, None)
 }
 
 /// Makes a tree of the parser's events, without recursion.
@@ -214,7 +234,10 @@ impl<'a, 'l> Build<'a, 'l> {
             let id = self.tree.add(span, content);
             self.anchor(anchor, id);
         } else {
-            self.place(span, content, anchor);
+            let id = self.place(span, content, anchor);
+            if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+                self.tree.block_scalars.push(id);
+            }
         }
     }
 
@@ -271,9 +294,13 @@ impl<'a, 'l> Build<'a, 'l> {
             return;
         }
         // An anchor that is not there was left out with a fault of its own.
-        let Some(target) = target else { return self.place(span, Content::Nothing, 0) };
+        let Some(target) = target else {
+            self.place(span, Content::Nothing, 0);
+            return;
+        };
         if !self.expects_key() {
-            return self.place(span, Content::Alias(target), 0);
+            self.place(span, Content::Alias(target), 0);
+            return;
         }
         let node = self.tree.get(target);
         let text = match &node.content {
@@ -288,10 +315,11 @@ impl<'a, 'l> Build<'a, 'l> {
     }
 
     /// Adds a complete node where the events have come to.
-    fn place(&mut self, span: Span, content: Content<'a>, anchor: usize) {
+    fn place(&mut self, span: Span, content: Content<'a>, anchor: usize) -> NodeId {
         let id = self.tree.add(span, content);
         self.anchor(anchor, id);
         self.attach(id);
+        id
     }
 
     /// Remembers a node's anchor, which is 0 if it has none.

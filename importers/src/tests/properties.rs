@@ -140,7 +140,7 @@ fn deep_nesting_of_any_kind_is_a_fault_and_not_a_crash() {
     check(steps.as_bytes());
 }
 
-fn scalar(null: bool) -> impl Strategy<Value = Value> {
+pub(crate) fn scalar(null: bool) -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         any::<String>(),
         "[ -~]{0,8}",
@@ -156,7 +156,7 @@ fn scalar(null: bool) -> impl Strategy<Value = Value> {
     ]
 }
 
-fn map(null: bool) -> impl Strategy<Value = Value> {
+pub(crate) fn map(null: bool) -> impl Strategy<Value = Value> {
     let tree = scalar(null).prop_recursive(4, 40, 5, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -178,7 +178,7 @@ fn read_as(name: &str, text: &str) -> Document {
 }
 
 /// The document that the entries make, by their keys.
-fn nested(document: &Document) -> Value {
+pub(crate) fn nested(document: &Document) -> Value {
     let mut root = Map::new();
     for entry in &document.entries {
         let mut segments: Vec<String> = entry.key.segments().map(|it| it.into_owned()).collect();
@@ -194,7 +194,7 @@ fn nested(document: &Document) -> Value {
 }
 
 /// Block style, with every text and key in double quotes.
-fn yaml(tree: &Value, indent: usize) -> String {
+pub(crate) fn yaml(tree: &Value, indent: usize) -> String {
     let pad = " ".repeat(indent);
     match tree {
         Value::Object(map) if !map.is_empty() => {
@@ -220,7 +220,7 @@ fn yaml_text(text: &str) -> String {
     json.chars().map(escape).collect()
 }
 
-fn toml(tree: &Value) -> String {
+pub(crate) fn toml(tree: &Value) -> String {
     match tree {
         Value::Object(map) => {
             let line = |(name, value): (&String, &Value)| {

@@ -40,6 +40,11 @@ pub(super) fn scalar<'a>(
     }
 }
 
+/// Whether a plain scalar of this text is text, in YAML 1.2 and in YAML 1.1.
+pub(crate) fn is_text(plain: &str) -> bool {
+    matches!(resolve(Cow::Borrowed(plain)), Ok(Scalar::Text(_))) && yaml_1_1(plain).is_none()
+}
+
 /// Whether a map or list may have this tag; `own` is that of its kind.
 pub(super) fn check_collection(tag: &Tag, own: &str) -> Result<(), String> {
     match tag.core_suffix() {
