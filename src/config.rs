@@ -14,7 +14,9 @@ use figment::{Figment, Metadata};
 use miette::Diagnostic;
 use setpoint_importers::Limits;
 use setpoint_ops::database::{Location, Settings};
+use setpoint_ops::secret::{self, Rules};
 use setpoint_ops::setting::Scope;
+use setpoint_ops::source::{Interpretation, Named};
 use thiserror::Error;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
@@ -184,6 +186,58 @@ impl Loaded {
         placed.collect()
     }
 
+    /// Which settings of `namespace` are secrets, as far as somebody has said so.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Unreadable`], [`ConfigError::Invalid`] for the schema.
+    pub fn secrets(&self, namespace: &str) -> Result<Rules, ConfigError> {
+        let Some(declared) = self.config.namespaces.get(namespace) else {
+            return Ok(Rules::default());
+        };
+        let mut rules = Rules { public: declared.public.clone(), secret: declared.secret.clone() };
+        if let Some(schema) = &declared.schema {
+            let path = self.root.join(schema);
+            let unreadable = |source| ConfigError::Unreadable { path: path.clone(), source };
+            let text = fs::read_to_string(&path).map_err(unreadable)?;
+            let secrets = secret::in_schema(&text).map_err(|reason| ConfigError::Invalid {
+                key: format!("namespaces.{namespace}.schema"),
+                place: path.display().to_string(),
+                reason,
+                help: "give a JSON Schema; nothing was done".to_owned(),
+            })?;
+            rules.secret.extend(secrets);
+        }
+        Ok(rules)
+    }
+
+    /// The sources that are declared.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loaded::secrets`].
+    pub fn sources(&self) -> Result<Vec<Named>, ConfigError> {
+        let named = self.config.sources.iter().map(|source| {
+            let namespace = source.namespace.as_ref().unwrap_or(&self.config.namespace);
+            Ok(Named {
+                path: self.root.join(&source.path),
+                namespace: namespace.clone(),
+                layer: source.layer.clone().unwrap_or_else(|| BASE.to_owned()),
+                interpretation: Interpretation {
+                    format: source.format.clone(),
+                    mapping: source.mapping(),
+                    secrets: self.secrets(namespace)?,
+                    secrets_in_file: Rules {
+                        public: source.public.clone(),
+                        secret: source.secret.clone(),
+                    },
+                },
+                write_back: source.write_back,
+            })
+        });
+        named.collect()
+    }
+
     fn place(&self, key: &str) -> String {
         place_of(&self.figment, key)
     }
@@ -200,6 +254,17 @@ impl Loaded {
         }
         for (at, source) in self.config.sources.iter().enumerate() {
             let namespace = source.namespace.as_ref().unwrap_or(&self.config.namespace);
+            for fault in source.mapping().check().err().into_iter().flatten() {
+                wrong.push(ConfigError::Invalid {
+                    key: format!("source.{at}"),
+                    place: self.place("source"),
+                    reason: fault.to_string(),
+                    help: Diagnostic::help(&fault).map_or_else(
+                        || "mend it there; nothing was done".to_owned(),
+                        |it| format!("{it}; nothing was done"),
+                    ),
+                });
+            }
             let Some(layer) = &source.layer else { continue };
             if !self.scope(namespace).layers.contains(layer) && !layer.starts_with("user:") {
                 wrong.push(ConfigError::Invalid {

@@ -185,6 +185,19 @@ pub(crate) fn cut(text: &str, columns: usize) -> String {
     }
 }
 
+/// Whether a person can be asked.
+pub(crate) fn is_attended() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// What a person answers, without white space around it; nothing at the end of the input.
+pub(crate) fn ask(question: &str) -> miette::Result<Option<String>> {
+    tell(question);
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer).into_diagnostic()?;
+    Ok((read > 0).then(|| answer.trim().to_owned()))
+}
+
 /// Asks `question` on a terminal. Without one, `--yes` has to be given.
 pub(crate) fn confirm(question: &str, yes: bool) -> miette::Result<()> {
     if yes {
@@ -197,11 +210,8 @@ pub(crate) fn confirm(question: &str, yes: bool) -> miette::Result<()> {
             "{question} Nobody is here to ask"
         ));
     }
-    tell(format_args!("{question} [y/N]"));
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).into_diagnostic()?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(()),
+    match ask(&format!("{question} [y/N]"))?.as_deref() {
+        Some("y" | "Y" | "yes") => Ok(()),
         _ => Err(miette!(code = "confirm::refused", "nothing was changed")),
     }
 }

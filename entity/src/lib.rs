@@ -4,6 +4,8 @@
 
 pub mod change;
 pub mod head;
+pub mod ignored_drift;
+pub mod outbox;
 pub mod resolution;
 pub mod revision;
 pub mod seed;

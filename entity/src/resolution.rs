@@ -11,9 +11,12 @@ pub struct Model {
     pub namespace: String,
     pub layer: String,
     pub key: String,
-    /// `ours` or `theirs`.
+    /// `ours`, `theirs` or `value`.
     pub choice: String,
     pub revision: i64,
+    /// The value that was chosen, if it is neither of the two.
+    pub value: Option<String>,
+    pub format: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -18,6 +18,8 @@ pub struct Model {
     pub source: String,
     pub line: i64,
     pub column: i64,
+    /// The key as the file has it, where a mapping makes another of it.
+    pub raw_key: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

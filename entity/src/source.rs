@@ -25,8 +25,16 @@ pub struct Model {
     pub imported_at: String,
     pub imported_by: String,
     pub revision: i64,
-    /// The bytes.
+    /// How it was read, as JSON; null if as its name tells.
+    pub interpretation: Option<String>,
+    /// The bytes, the values of secrets masked.
     pub original: Vec<u8>,
+    /// Hash of `original`, where it is not `raw_hash` because something is masked.
+    pub original_hash: Option<String>,
+    /// The tree hash of a version that somebody chose not to take.
+    pub skipped_hash: Option<String>,
+    pub skipped_at: Option<String>,
+    pub skipped_by: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

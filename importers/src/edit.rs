@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-pub use error::{EditError, Refusal};
+pub use error::{EditError, RefusedEdit};
 
 use self::meant::Meant;
 use self::work::Work;

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-pub use edit::{Edit, EditError, Refusal, edit};
+pub use edit::{Edit, EditError, RefusedEdit, edit};
 pub use error::ImportError;
 pub use fault::Fault;
 pub use key::{Key, KeyError, MAX_KEY_BYTES};

@@ -11,6 +11,7 @@ mod m20261121_000001_create_settings;
 mod m20261121_000002_create_history;
 mod m20261121_000003_watch_raw_sql;
 mod m20261121_000004_create_audit_views;
+mod m20261121_000005_reconcile;
 
 pub use column::type_of;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_create_history::Migration),
             Box::new(m20261121_000003_watch_raw_sql::Migration),
             Box::new(m20261121_000004_create_audit_views::Migration),
+            Box::new(m20261121_000005_reconcile::Migration),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! The only thing that changes a setting: applying a plan, whole or not at all.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
@@ -16,12 +16,13 @@ use setpoint_migration::type_of;
 use crate::audit::{self, ChainedChange};
 use crate::bulk;
 use crate::database::Database;
-use crate::plan::{Change, Class, Plan};
+use crate::file::Rewrite;
+use crate::plan::{Class, Effect, Plan};
 use crate::setting::layer as setting_layer;
 use crate::source::{Imported, ReadSource};
 use crate::{Error, Result, time};
 
-mod remember;
+pub(crate) mod remember;
 
 /// The door through which a revision came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,6 @@ impl Serialize for Applied {
 ///
 /// [`Error::Stale`] if a key that it touches has moved; [`Error::Locked`],
 /// [`Error::DiskFull`], [`Error::Database`]. Nothing has changed then.
-#[tracing::instrument(level = "debug", skip_all)]
 pub async fn apply(
     db: &Database,
     plan: &Plan,
@@ -75,9 +75,30 @@ pub async fn apply(
     channel: Channel,
     now: DateTime<Utc>,
 ) -> Result<Applied> {
+    apply_and_rewrite(db, plan, sources, &[], channel, now).await
+}
+
+/// As [`apply`]; files are written last, while every other writer waits.
+///
+/// # Errors
+///
+/// As [`apply`], and those of [`Rewrite::carry_out`]: the database has not changed then. Files
+/// that were written by then say what they were to say, which the next import finds to be so.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn apply_and_rewrite(
+    db: &Database,
+    plan: &Plan,
+    sources: &[ReadSource],
+    rewrites: &[Rewrite],
+    channel: Channel,
+    now: DateTime<Utc>,
+) -> Result<Applied> {
     let transaction = db.begin().await?;
     let applied = apply_within(&transaction, plan, sources, channel, now).await;
     let applied = applied.map_err(|error| error.at(db.place()))?;
+    if matches!(applied, Applied::Revision(_)) {
+        rewrites.iter().try_for_each(Rewrite::carry_out)?;
+    }
     let committed = transaction.commit().await;
     committed.map_err(|error| Error::from(error).at(db.place()))?;
     Ok(applied)
@@ -113,7 +134,8 @@ async fn apply_within(
         previous_hash: Some(previous_hash.clone()),
         hash: None,
     };
-    let changes: Vec<change::Model> = plan.writes().map(|it| change_row(it, row.id)).collect();
+    let effects = plan.effects();
+    let changes: Vec<change::Model> = effects.iter().map(|it| change_row(it, row.id)).collect();
     let chained = changes.iter().map(ChainedChange::from).collect();
     let hash = audit::link(&previous_hash, &row, chained);
 
@@ -122,8 +144,9 @@ async fn apply_within(
     let id = sealed.id;
     sealed.into_active_model().insert(db).await?;
     write_changes(db, changes).await?;
-    delete_settings(db, plan).await?;
+    delete_settings(db, &effects).await?;
     write_settings(db, id).await?;
+    remember::moves(db, plan).await?;
     remember::seeds(db, plan, sources).await?;
     remember::resolutions(db, plan, id).await?;
     remember::sources(db, plan, sources, id, now).await?;
@@ -159,7 +182,7 @@ pub async fn head(db: &impl ConnectionTrait) -> Result<head::Model> {
 }
 
 /// As [`head`]; on PostgreSQL every other writer waits from here on, on SQLite it does already.
-async fn lock_head(db: &DatabaseTransaction) -> Result<head::Model> {
+pub(crate) async fn lock_head(db: &DatabaseTransaction) -> Result<head::Model> {
     the_head(head::Entity::find().lock_exclusive().one(db).await?)
 }
 
@@ -196,20 +219,35 @@ pub async fn refuse_stale(
     }
 
     let mut moved = Vec::new();
-    let layers: HashSet<_> = plan.changes.iter().map(|it| (&it.namespace, &it.layer)).collect();
-    for (namespace, layer) in layers {
+    let mut layers = HashMap::<_, Vec<Effect<'_>>>::new();
+    let converges = plan.changes.iter().filter(|it| it.class == Class::Converge);
+    let converges = converges.map(|it| Effect {
+        namespace: &it.namespace,
+        layer: &it.layer,
+        key: &it.key,
+        before: it.before.as_ref(),
+        after: it.after.as_ref(),
+    });
+    // A key that moves is not there yet.
+    let is_moved: HashSet<_> =
+        plan.moves.iter().map(|it| (&*it.namespace, &*it.layer, &it.to)).collect();
+    let converges = converges.filter(|it| !is_moved.contains(&(it.namespace, it.layer, it.key)));
+    for effect in plan.effects().into_iter().chain(converges) {
+        layers.entry((effect.namespace, effect.layer)).or_default().push(effect);
+    }
+    for ((namespace, layer), effects) in layers {
         let live = setting_layer(db, namespace, layer).await?;
-        let changes =
-            || plan.changes.iter().filter(|it| (&it.namespace, &it.layer) == (namespace, layer));
-        let added: HashSet<&str> =
-            changes().filter(|it| it.class == Class::Add).map(|it| it.key.as_str()).collect();
-        let deleted: HashSet<&str> =
-            changes().filter(|it| it.class == Class::Delete).map(|it| it.key.as_str()).collect();
-        for change in changes().filter(|it| !matches!(it.class, Class::Keep | Class::Conflict)) {
-            let below = |it: &&str| live.contains_key(*it) && !deleted.contains(it);
-            let clash = change.class == Class::Add && change.key.ancestors().any(|it| below(&it));
-            if clash || live.get(&change.key) != change.before.as_ref() {
-                moved.push(change.key.to_string());
+        let keys = |which: fn(&&Effect<'_>) -> bool| -> HashSet<&str> {
+            effects.iter().filter(which).map(|it| it.key.as_str()).collect()
+        };
+        let added = keys(|it| it.before.is_none() && it.after.is_some());
+        let deleted = keys(|it| it.after.is_none());
+        for effect in &effects {
+            let key = effect.key;
+            let stays = |it: &str| live.contains_key(it) && !deleted.contains(it);
+            let clash = added.contains(key.as_str()) && key.ancestors().any(stays);
+            if clash || live.get(key) != effect.before {
+                moved.push(key.to_string());
             }
         }
         for key in live.keys().filter(|it| !deleted.contains(it.as_str())) {
@@ -234,26 +272,24 @@ pub async fn refuse_stale(
     stale(format!("{}{more} changed since revision {}", moved.join(", "), plan.base.revision))
 }
 
-fn change_row(change: &Change, revision: i64) -> change::Model {
-    let action = match change.class {
-        Class::Add => "add",
-        Class::Delete => "delete",
+fn change_row(effect: &Effect<'_>, revision: i64) -> change::Model {
+    let action = match (effect.before, effect.after) {
+        (None, _) => "add",
+        (_, None) => "delete",
         _ => "update",
     };
-    let text = |side: &Option<TypedValue>| side.as_ref().map(TypedValue::text);
-    let format = |side: &Option<TypedValue>| {
-        side.as_ref().and_then(|it| it.format).map(|it| it.as_str().to_owned())
-    };
+    let format =
+        |side: Option<&TypedValue>| side.and_then(|it| it.format).map(|it| it.as_str().to_owned());
     change::Model {
-        namespace: change.namespace.clone(),
-        layer: change.layer.clone(),
-        key: change.key.to_string(),
+        namespace: effect.namespace.to_owned(),
+        layer: effect.layer.to_owned(),
+        key: effect.key.to_string(),
         revision,
         action: action.to_owned(),
-        before: text(&change.before),
-        before_format: format(&change.before),
-        after: text(&change.after),
-        after_format: format(&change.after),
+        before: effect.before.map(TypedValue::text),
+        before_format: format(effect.before),
+        after: effect.after.map(TypedValue::text),
+        after_format: format(effect.after),
     }
 }
 
@@ -287,14 +323,14 @@ async fn write_changes(db: &DatabaseTransaction, changes: Vec<change::Model>) ->
 }
 
 #[tracing::instrument(level = "debug", skip_all)]
-async fn delete_settings(db: &DatabaseTransaction, plan: &Plan) -> Result<()> {
+async fn delete_settings(db: &DatabaseTransaction, effects: &[Effect<'_>]) -> Result<()> {
     const CHUNK_ROWS: usize = 1000;
-    let deleted: Vec<&Change> = plan.writes().filter(|it| it.class == Class::Delete).collect();
-    for one_layer in deleted.chunk_by(|a, b| (&a.namespace, &a.layer) == (&b.namespace, &b.layer)) {
+    let deleted: Vec<_> = effects.iter().filter(|it| it.after.is_none()).collect();
+    for one_layer in deleted.chunk_by(|a, b| (a.namespace, a.layer) == (b.namespace, b.layer)) {
         for chunk in one_layer.chunks(CHUNK_ROWS) {
             setting::Entity::delete_many()
-                .filter(setting::Column::Namespace.eq(&chunk[0].namespace))
-                .filter(setting::Column::Layer.eq(&chunk[0].layer))
+                .filter(setting::Column::Namespace.eq(chunk[0].namespace))
+                .filter(setting::Column::Layer.eq(chunk[0].layer))
                 .filter(setting::Column::Key.is_in(chunk.iter().map(|it| it.key.as_str())))
                 .exec(db)
                 .await?;

@@ -12,6 +12,7 @@ use setpoint_importers::{Entry, Format, Key, Limits, Place, TypedValue, ValueTyp
 
 use crate::apply::head;
 use crate::plan::{Author, Base, Change, Class, Kind, Plan};
+use crate::secret::Rules;
 use crate::setting::{Scope, values, within};
 use crate::{Error, Result, rows};
 
@@ -22,15 +23,19 @@ pub type Edits = BTreeMap<Key, Option<TypedValue>>;
 ///
 /// # Errors
 ///
-/// [`Error::NotATree`] if a key would stand above another; [`Error::MapValue`],
-/// [`Error::Database`].
+/// [`Error::SecretValue`]; [`Error::NotATree`] if a key would stand above another;
+/// [`Error::MapValue`], [`Error::Database`].
 pub async fn plan(
     db: &impl ConnectionTrait,
     namespace: &str,
     layer: &str,
     edits: Edits,
+    rules: &Rules,
     author: Author,
 ) -> Result<Plan> {
+    for (key, value) in edits.iter().filter_map(|(key, it)| Some((key, it.as_ref()?))) {
+        rules.refuse(key, value)?;
+    }
     let head = head(db).await?;
     let base = Base::of(&head);
     let live = live_around(db, namespace, layer, &edits).await?;
@@ -182,6 +187,7 @@ pub(crate) fn changes(
             after,
             seed: None,
             origin: None,
+            provenance: None,
         });
     }
     Ok(changes)

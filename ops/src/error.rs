@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use miette::Diagnostic;
 use sea_orm::DbErr;
-use setpoint_importers::{ImportError, KeyError};
+use setpoint_importers::{EditError, ImportError, KeyError, MappingFault};
 use thiserror::Error;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -15,6 +15,16 @@ pub enum Error {
     #[error("there is no setting `{key}` in namespace `{namespace}`")]
     #[diagnostic(code(setting::unknown), help("{help}"))]
     UnknownKey { namespace: String, key: String, help: String },
+
+    #[error("`{key}` is a secret, whose value is not stored")]
+    #[diagnostic(
+        code(secret::value),
+        help(
+            "nothing was changed; set a reference, env:NAME or file:PATH, or say that it is none: \
+             [namespaces.NAME] public = [\"{key}\"] in setpoint.toml"
+        )
+    )]
+    SecretValue { key: String },
 
     #[error("`{key}` is no key: {reason}")]
     #[diagnostic(
@@ -75,6 +85,16 @@ pub enum Error {
     )]
     Conflicts { count: usize },
 
+    #[error("`{key}` is not in conflict")]
+    #[diagnostic(
+        code(plan::no_conflict),
+        help(
+            "nothing was changed; `setpoint migrate --dry-run` lists the conflicts, `setpoint set \
+             {key}` changes a key that has none"
+        )
+    )]
+    NoConflict { key: String },
+
     #[error(transparent)]
     #[diagnostic(transparent)]
     Import(#[from] ImportError),
@@ -102,6 +122,61 @@ pub enum Error {
     )]
     Unwritable { path: PathBuf, source: io::Error },
 
+    #[error("{} is read-only", path.display())]
+    #[diagnostic(
+        code(file::read_only),
+        help("nothing of it was changed; make it writable and run the same command again")
+    )]
+    ReadOnly { path: PathBuf, source: io::Error },
+
+    #[error("{} was edited while it was to be written", path.display())]
+    #[diagnostic(
+        code(file::edited_meanwhile),
+        help("nothing of it was changed; look at `setpoint drift` and run the same command again")
+    )]
+    EditedMeanwhile { path: PathBuf },
+
+    #[error("{path} was never imported")]
+    #[diagnostic(
+        code(source::never_imported),
+        help("`setpoint migrate` imports it; a version can be skipped once another was taken")
+    )]
+    NeverImported { path: String },
+
+    #[error("`{text}` is no time")]
+    #[diagnostic(
+        code(time::invalid),
+        help(
+            "give 12h, 30d or 8w, a day such as 2030-01-31, or a time such as 2030-01-31T12:00:00Z"
+        )
+    )]
+    BadTime { text: String },
+
+    #[error("{at} is in the past")]
+    #[diagnostic(code(drift::in_the_past), help("give a time to come, such as 30d or 2030-01-31"))]
+    InThePast { at: String },
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Edit(#[from] EditError),
+
+    #[error("`{key}` is not out of line in namespace `{namespace}`")]
+    #[diagnostic(code(drift::none), help("nothing was changed; `setpoint drift` lists what is"))]
+    NoDrift { namespace: String, key: String },
+
+    #[error("{path} would not say what `{key}` is: {reason}")]
+    #[diagnostic(
+        code(adopt::not_the_same),
+        help(
+            "nothing was changed; declare how it is read, as in convert = {{ \"{key}\" = \"integer\" }}"
+        )
+    )]
+    NotTheSame { path: String, key: String, reason: String },
+
+    #[error("no file can take `{key}`")]
+    #[diagnostic(code(adopt::no_file), help("nothing was changed; {help}"))]
+    NoHome { key: String, help: String },
+
     #[error("two sources have the same key:{}", claims.iter().map(|it| format!("\n{it}")).collect::<String>())]
     #[diagnostic(
         code(source::claimed_twice),
@@ -111,6 +186,28 @@ pub enum Error {
         )
     )]
     ClaimedTwice { claims: Vec<Claim> },
+
+    #[error("the mapping of {path} does not fit it")]
+    #[diagnostic(
+        code(source::mapping),
+        help("nothing was changed; mend the [[source]] of {path} in setpoint.toml")
+    )]
+    Mapping {
+        path: String,
+        #[related]
+        faults: Vec<MappingFault>,
+    },
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    MappingFault(#[from] MappingFault),
+
+    #[error("{path} is a link to {}, outside the folder of setpoint.toml", target.display())]
+    #[diagnostic(
+        code(source::outside),
+        help("nothing was changed; if it is meant, declare the file that the link leads to")
+    )]
+    Outside { path: String, target: PathBuf },
 
     #[error("{what} cannot be written as {format}")]
     #[diagnostic(code(export::unwritable), help("{help}"))]

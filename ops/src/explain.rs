@@ -84,7 +84,7 @@ pub async fn explain(db: &impl ConnectionTrait, scope: &Scope, key: &Key) -> Res
         let live = live.map(|it| read(&it.value, &it.format)).transpose()?;
         let (seed, origin) = match seed {
             None => (None, None),
-            Some(row) => (Some(read(&row.value, &row.format)?), Some(origin(row))),
+            Some(row) => (Some(read(&row.value, &row.format)?), Some(rows::origin(row))),
         };
         let state = match (&live, &seed) {
             (None, None) => continue,
@@ -113,12 +113,4 @@ pub async fn explain(db: &impl ConnectionTrait, scope: &Scope, key: &Key) -> Res
         history,
         conflicts_in: in_conflict.map(|it| it.path).collect(),
     })
-}
-
-fn origin(row: &seed::Model) -> Origin {
-    Origin {
-        file: row.source.clone(),
-        line: u32::try_from(row.line).unwrap_or_default(),
-        column: u32::try_from(row.column).unwrap_or_default(),
-    }
 }

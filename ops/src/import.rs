@@ -1,19 +1,26 @@
 //! Files into the database: a plan by the three-way merge of seed, live value and file.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use setpoint_entity::{seed, setting};
 use setpoint_importers::{Entry, Key, Limits, Place, TypedValue};
 
 use crate::apply::head;
 use crate::error::Claim;
+use crate::file::Rewrite;
 use crate::merge::{Outcome, merge};
-use crate::plan::{Author, Base, Change, Class, Kind, Origin, Plan, PlannedSource, SourceStatus};
-use crate::source::{Declared, ReadSource, imported, read};
-use crate::{Error, Result, bulk, rows, setting};
+use crate::plan::{
+    Author, Base, Change, Class, Edited, Kind, Move, Origin, Plan, Provenance, SourceStatus,
+};
+use crate::setting::layer as setting_layer;
+use crate::source::{Declared, Imported, ReadSource, imported, read};
+use crate::{Error, Result, bulk, rows, secret};
 
+mod moving;
 mod settle;
 mod subtree;
 
@@ -31,6 +38,47 @@ pub enum Strategy {
     Fail,
 }
 
+/// What an import is to do besides taking what has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    pub choices: Choices,
+    /// Whether versions are taken too that somebody chose to skip.
+    pub take_skipped: bool,
+    /// The file of environment variables that the values of secrets are moved to.
+    pub secrets_to: Option<PathBuf>,
+}
+
+/// What is chosen for conflicts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choices {
+    /// For every conflict that has no choice of its own.
+    pub strategy: Strategy,
+    /// For the conflict at a key.
+    pub by_key: BTreeMap<Key, Resolve>,
+}
+
+/// What is chosen for one conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolve {
+    Ours,
+    Theirs,
+    /// A value that neither side has, as a person types it.
+    Value(String),
+}
+
+impl From<Strategy> for Options {
+    fn from(strategy: Strategy) -> Self {
+        Self { choices: Choices { strategy, ..Choices::default() }, ..Self::default() }
+    }
+}
+
+impl Choices {
+    /// Whether they may settle a conflict that was left open.
+    fn settle_something(&self) -> bool {
+        !self.by_key.is_empty() || matches!(self.strategy, Strategy::Ours | Strategy::Theirs)
+    }
+}
+
 impl Strategy {
     /// Refuses a plan with conflicts if that is the strategy.
     pub(crate) fn admit(self, plan: &Plan) -> Result<()> {
@@ -41,11 +89,12 @@ impl Strategy {
     }
 }
 
-/// A plan and the files it came from, as they were read.
+/// A plan, the files it came from, as they were read, and those that it writes.
 #[derive(Debug)]
 pub struct Import {
     pub plan: Plan,
     pub sources: Vec<ReadSource>,
+    pub rewrites: Vec<Rewrite>,
 }
 
 impl Import {
@@ -74,11 +123,15 @@ struct Layer<'a> {
     live: HashMap<Key, TypedValue>,
     /// By the text of the key, in the order of the files.
     theirs: IndexMap<&'a str, Theirs<'a>>,
+    /// Keys whose seed stays, whatever a file says of them.
+    held: HashSet<&'a Key>,
 }
 
 struct Seed {
     value: TypedValue,
     source: String,
+    /// The key as the file had it, if that was another.
+    raw_key: Option<Key>,
 }
 
 /// What a file says of a key.
@@ -100,60 +153,165 @@ type LayerName = (String, String);
 /// Reads `declared` files and compares them with their last import and the live values.
 ///
 /// A source of the same namespace that is not in `declared` keeps its claim on its keys as
-/// long as its file is there, below `root`.
+/// long as its file is there, below `root`. A version that somebody chose to skip is left out.
 ///
 /// # Errors
 ///
-/// [`Error::Unreadable`], [`Error::Import`] and [`Error::Refused`] for the files;
-/// [`Error::ClaimedTwice`]; [`Error::Conflicts`] with [`Strategy::Fail`]; [`Error::Database`].
+/// [`Error::Unreadable`], [`Error::Import`], [`Error::Refused`], [`Error::Mapping`] and
+/// [`Error::Outside`] for the files; [`Error::ClaimedTwice`]; [`Error::NoConflict`] for a choice
+/// that settles nothing; [`Error::Conflicts`] with [`Strategy::Fail`]; [`Error::Database`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn plan(
     db: &impl ConnectionTrait,
     declared: &[Declared],
     root: &Path,
-    strategy: Strategy,
+    options: &Options,
     limits: &Limits,
     author: Author,
 ) -> Result<Import> {
+    let Options { choices, take_skipped, secrets_to } = options;
     let head = head(db).await?;
-    let mut sources = read(declared, &imported(db).await?, limits)?;
-    if matches!(strategy, Strategy::Ours | Strategy::Theirs) {
-        let open = sources.iter_mut().filter(|it| it.status == SourceStatus::Open);
-        open.for_each(|it| it.status = SourceStatus::Changed);
+    let known = imported(db).await?;
+    refuse_folders(declared, &known, root)?;
+    let mut sources = match secrets_to {
+        None => read(declared, &known, limits)?,
+        Some(_) => read(declared, &secret::unread(&known), limits)?,
+    };
+    for source in &mut sources {
+        match source.status {
+            SourceStatus::Open if choices.settle_something() => {
+                source.status = SourceStatus::Changed;
+            }
+            SourceStatus::Skipped if *take_skipped => source.status = SourceStatus::Changed,
+            SourceStatus::Skipped => source.meaning = None,
+            _ => {}
+        }
     }
+    let rewrites = match secrets_to {
+        None => Vec::new(),
+        Some(file) => secret::move_out(&mut sources, file, limits)?,
+    };
     let base = Base::of(&head);
 
     let mut layers = collect(&sources)?;
     let mut changes = Vec::new();
     let mut resolutions = Vec::new();
+    let mut moves = Vec::new();
+    let mut unused: BTreeSet<&Key> = choices.by_key.keys().collect();
     for ((namespace, name), layer) in &mut layers {
-        load(db, namespace, name, layer).await?;
-        refuse_second_claims(namespace, layer, &sources, root)?;
-        let merged = merge_layer(layer, &sources);
-        let joined = subtree::join(merged, layer);
+        let (moved, joined) = compare(db, namespace, name, layer, &sources, root).await?;
+        moves.extend(moved);
+        for one in joined.iter().filter(|it| it.class == Class::Conflict) {
+            unused.remove(&one.key);
+        }
         let before = settle::remembered(db, namespace, name).await?;
-        let (settled, chosen) = settle::settle(joined, strategy, &before, (namespace, name), layer);
+        let (settled, chosen) = settle::settle(joined, choices, &before, (namespace, name), layer)?;
         resolutions.extend(chosen);
+        let first = changes.len();
         changes.extend(settled.into_iter().map(|it| it.into_change(namespace, name)));
+        tell_provenance(db, namespace, name, &mut changes[first..]).await?;
+    }
+    for resolution in &resolutions {
+        let Some(value) = &resolution.value else { continue };
+        let of_namespace = sources.iter().find(|it| it.declared.namespace == resolution.namespace);
+        let rules = of_namespace.map(|it| &it.declared.interpretation.secrets);
+        rules.map(|it| it.refuse(&resolution.key, value)).transpose()?;
+    }
+    if let Some(key) = unused.first() {
+        return Err(Error::NoConflict { key: key.to_string() });
     }
 
-    let sources_planned = sources.iter().map(planned).collect();
+    let sources_planned = sources.iter().map(ReadSource::planned).collect();
+    let found = sources.iter().flat_map(|it| it.meaning.iter().flat_map(|it| &it.secrets));
+    let secrets = found.cloned().collect();
     let plan = Plan::new(Kind::Import, base, author, sources_planned, changes);
-    let plan = plan.remembering(resolutions);
-    strategy.admit(&plan)?;
-    Ok(Import { plan, sources })
+    let plan = plan.with(resolutions, moves, secrets);
+    choices.strategy.admit(&plan)?;
+    Ok(Import { plan, sources, rewrites })
 }
 
-fn planned(source: &ReadSource) -> PlannedSource {
-    PlannedSource {
-        namespace: source.declared.namespace.clone(),
-        layer: source.declared.layer.clone(),
-        path: source.declared.path.clone(),
-        prefix: source.declared.prefix.clone(),
-        format: source.declared.format.clone(),
-        status: source.status,
-        raw_hash: source.raw_hash.clone(),
+/// Fills `layer` with what the database has and merges the three sides.
+async fn compare(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    name: &str,
+    layer: &mut Layer<'_>,
+    sources: &[ReadSource],
+    root: &Path,
+) -> Result<(Vec<Move>, Vec<Merged>)> {
+    load(db, namespace, name, layer).await?;
+    let moved = moving::move_renamed(namespace, name, layer, sources)?;
+    refuse_second_claims(namespace, layer, sources, root)?;
+    let merged = merge_layer(layer, sources);
+    Ok((moved, subtree::join(merged, layer)))
+}
+
+/// A key that its three sides do not agree on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Difference {
+    pub namespace: String,
+    pub layer: String,
+    pub key: Key,
+    pub base: Option<TypedValue>,
+    pub ours: Option<TypedValue>,
+    pub theirs: Option<TypedValue>,
+    /// Where the file says it, or said it.
+    pub origin: Option<Origin>,
+}
+
+/// The same comparison as for a plan, of the layers of those `sources` that say something new.
+pub(crate) async fn differences(
+    db: &impl ConnectionTrait,
+    sources: &[ReadSource],
+    root: &Path,
+) -> Result<Vec<Difference>> {
+    let mut differences = Vec::new();
+    for ((namespace, name), mut layer) in collect(sources)? {
+        let (_, merged) = compare(db, &namespace, &name, &mut layer, sources, root).await?;
+        let differs = merged.into_iter().filter(|it| it.class != Class::Converge);
+        differences.extend(differs.map(|one| {
+            let kept = one.class == Class::Keep;
+            Difference {
+                namespace: namespace.clone(),
+                layer: name.clone(),
+                theirs: if kept { one.seed.clone() } else { one.after },
+                key: one.key,
+                base: one.seed,
+                ours: one.before,
+                origin: one.origin,
+            }
+        }));
     }
+    Ok(differences)
+}
+
+/// Refuses sources that were files at their last import and are folders now.
+fn refuse_folders(declared: &[Declared], known: &[Imported], root: &Path) -> Result<()> {
+    let involved: HashSet<&str> = declared.iter().map(|it| it.namespace.as_str()).collect();
+    let folder = known
+        .iter()
+        .filter(|it| involved.contains(it.namespace.as_str()))
+        .map(|it| root.join(&it.path))
+        .find(|it| it.is_dir());
+    match folder {
+        None => Ok(()),
+        Some(path) => Err(Error::Unreadable {
+            path,
+            help: "it was a file when it was last imported; put the file back, or take the folder \
+                   away"
+                .to_owned(),
+            source: io::ErrorKind::IsADirectory.into(),
+        }),
+    }
+}
+
+/// Checks that no two of `sources` have the same key, or one above a key of the other.
+///
+/// # Errors
+///
+/// [`Error::ClaimedTwice`].
+pub fn check(sources: &[ReadSource]) -> Result<()> {
+    collect(sources).map(drop)
 }
 
 /// Sorts what the changed files say by layer, where two files must not say the same.
@@ -169,6 +327,7 @@ fn collect(sources: &[ReadSource]) -> Result<BTreeMap<LayerName, Layer<'_>>> {
         let name = (declared.namespace.clone(), declared.layer.clone());
         let layer = layers.entry(name).or_default();
         layer.theirs.reserve(meaning.entries.len());
+        layer.held.extend(&meaning.held);
         for entry in &meaning.entries {
             let theirs = Theirs { entry, path: &declared.path };
             if let Some(first) = layer.theirs.insert(entry.key.as_str(), theirs) {
@@ -216,16 +375,18 @@ async fn load(
     name: &str,
     layer: &mut Layer<'_>,
 ) -> Result<()> {
-    let columns = ["key", "value", "format", "source"];
+    let columns = ["key", "value", "format", "source", "raw_key"];
     let condition = "namespace = $1 AND layer = $2";
     let values = [namespace.into(), name.into()];
-    let seeds: Vec<(String, String, Option<String>, String)> =
-        bulk::select(db, &columns, "seed", condition, values).await?;
-    for (key, text, format, source) in seeds {
+    /// Key, value, format, source, and the key as the file had it.
+    type Row = (String, String, Option<String>, String, Option<String>);
+    let seeds: Vec<Row> = bulk::select(db, &columns, "seed", condition, values).await?;
+    for (key, text, format, source, raw_key) in seeds {
         let value = rows::value(&text, format.as_deref())?;
-        layer.seeds.insert(rows::key(key)?, Seed { value, source });
+        let raw_key = raw_key.map(rows::key).transpose()?;
+        layer.seeds.insert(rows::key(key)?, Seed { value, source, raw_key });
     }
-    layer.live = setting::layer(db, namespace, name).await?;
+    layer.live = setting_layer(db, namespace, name).await?;
     Ok(())
 }
 
@@ -281,8 +442,48 @@ impl Merged {
             before: self.before,
             after: self.after,
             origin: self.origin,
+            provenance: None,
         }
     }
+}
+
+/// Adds to conflicts where their seeds stood and who set their live values.
+async fn tell_provenance(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    layer: &str,
+    changes: &mut [Change],
+) -> Result<()> {
+    const CHUNK_ROWS: usize = 500;
+    let mut conflicts: Vec<&mut Change> =
+        changes.iter_mut().filter(|it| it.class == Class::Conflict).collect();
+    for chunk in conflicts.chunks_mut(CHUNK_ROWS) {
+        let keys: Vec<&str> = chunk.iter().map(|it| it.key.as_str()).collect();
+        let live = setting::Entity::find()
+            .filter(setting::Column::Namespace.eq(namespace))
+            .filter(setting::Column::Layer.eq(layer))
+            .filter(setting::Column::Key.is_in(keys.iter().copied()));
+        let live = live.all(db).await?.into_iter().map(|row| {
+            let edited =
+                Edited { revision: row.revision, at: row.updated_at, actor: row.updated_by };
+            (row.key, edited)
+        });
+        let mut live: HashMap<String, Edited> = live.collect();
+        let seeds = seed::Entity::find()
+            .filter(seed::Column::Namespace.eq(namespace))
+            .filter(seed::Column::Layer.eq(layer))
+            .filter(seed::Column::Key.is_in(keys.iter().copied()));
+        let seeds = seeds.all(db).await?;
+        let mut seeds: HashMap<String, Origin> =
+            seeds.into_iter().map(|row| (row.key.clone(), rows::origin(&row))).collect();
+        for change in chunk {
+            let key = change.key.as_str();
+            let provenance = Provenance { seed: seeds.remove(key), live: live.remove(key) };
+            let known = provenance != Provenance::default();
+            change.provenance = known.then(|| Box::new(provenance));
+        }
+    }
+    Ok(())
 }
 
 #[tracing::instrument(level = "debug", skip_all)]
@@ -320,7 +521,8 @@ fn merge_layer(layer: &Layer<'_>, sources: &[ReadSource]) -> Vec<Merged> {
     for theirs in layer.theirs.values() {
         consider(&theirs.entry.key, Some(*theirs));
     }
-    let left_out = |key: &Key| !layer.theirs.contains_key(key.as_str());
+    let left_out =
+        |key: &Key| !layer.theirs.contains_key(key.as_str()) && !layer.held.contains(key);
     for (key, seed) in &layer.seeds {
         if left_out(key) && changed.contains(seed.source.as_str()) {
             consider(key, None);

@@ -3,28 +3,39 @@
 //! The command line, the HTTP service and the schedule are doors to these functions. Each takes
 //! the database first and, where time matters, `now` as a plain value.
 
+pub mod adopt;
 pub mod apply;
 pub mod audit;
 pub mod database;
+pub mod drift;
 pub mod edit;
 pub mod explain;
 pub mod export;
+pub mod file;
 pub mod hash;
 pub mod history;
+pub mod ignore;
 pub mod import;
 pub mod merge;
 pub mod migrate;
 pub mod originals;
 pub mod plan;
+pub mod reset;
 pub mod revert;
+pub mod secret;
 pub mod setting;
+pub mod skip;
 pub mod source;
+pub mod suggest;
 pub mod time;
 pub mod verify;
+pub mod write_back;
 
 mod bulk;
 mod error;
 mod rows;
 
 pub use error::{Error, Result};
-pub use setpoint_importers::{Format, Key, Limits, Place, TypedValue, ValueType};
+pub use setpoint_importers::{
+    Format, Key, Limits, Mapping, MappingFault, Pattern, Place, TypedValue, ValueType,
+};

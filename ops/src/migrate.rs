@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::apply::{Applied, Channel, applied_as, apply};
+use crate::apply::{Applied, Channel, applied_as, apply_and_rewrite};
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::import::Import;
 use crate::{Error, Result, originals, verify};
@@ -35,7 +35,7 @@ pub async fn migrate(
     channel: Channel,
     now: DateTime<Utc>,
 ) -> Result<Migrated> {
-    let Import { plan, sources } = import;
+    let Import { plan, sources, rewrites } = import;
     let nothing = |applied| Migrated { applied, originals: None, verified: 0 };
     if plan.is_empty() && sources.iter().all(|it| it.meaning.is_none()) {
         return Ok(nothing(Applied::Nothing));
@@ -46,10 +46,10 @@ pub async fn migrate(
     database::refuse_missing_folder(location)?;
     let originals = match plan.is_empty() || sources.is_empty() {
         true => None,
-        false => Some(originals::copy(backups, sources, now)?),
+        false => Some(originals::copy(backups, sources, rewrites, now)?),
     };
     let work = async |db: &Database| {
-        let applied = apply(db, plan, sources, channel, now).await?;
+        let applied = apply_and_rewrite(db, plan, sources, rewrites, channel, now).await?;
         let Applied::Revision(id) = applied else { return Ok((applied, 0)) };
         let verified = verify::imported(&db.connection, plan, sources, id).await;
         let verified = verified.map_err(|error| match error.at(db.place()) {

@@ -1,4 +1,4 @@
-//! Copies of the files an import reads, made before it writes anything: the way back.
+//! Copies made before something is written: the way back.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,22 +9,46 @@ use std::path::{Component, Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::file::Rewrite;
 use crate::source::ReadSource;
-use crate::{Error, Result, time};
+use crate::{Error, Result, hash, time};
 
-/// Copies `sources`, byte for byte, to a new folder `pre_migration_<UTC>` in `backups`.
-///
-/// The folder has its name only once everything in it is on the disk. `manifest.json` in it
-/// tells which copy is which file, with its hash. Returns the folder.
+/// Copies `sources` and what `rewrites` will change, byte for byte, to a new folder `pre_migration_<UTC>` in `backups`, and
+/// returns it. `manifest.json` in it tells which copy is which file, with its hash.
 ///
 /// # Errors
 ///
 /// [`Error::Unwritable`]; the half-made folder is gone then.
 #[tracing::instrument(level = "debug", skip_all)]
-pub fn copy(backups: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Result<PathBuf> {
+pub fn copy(
+    backups: &Path,
+    sources: &[ReadSource],
+    rewrites: &[Rewrite],
+    now: DateTime<Utc>,
+) -> Result<PathBuf> {
+    // What is to be rewritten is kept as it was before.
+    let rewritten =
+        rewrites.iter().filter_map(|it| Some((it.name.as_str(), it.before.as_deref()?)));
+    let read = sources.iter().map(|it| (it.declared.path.as_str(), it.bytes.as_slice()));
+    let files = rewritten.chain(read);
+    keep(backups, "pre_migration", files, now)
+}
+
+/// Writes `files`, each under its path, to a new folder `NAME_<UTC>` in `backups`, with a
+/// manifest, and returns it. The folder has its name only once everything in it is on the disk.
+///
+/// # Errors
+///
+/// [`Error::Unwritable`]; the half-made folder is gone then.
+pub fn keep<'a>(
+    backups: &Path,
+    name: &str,
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    now: DateTime<Utc>,
+) -> Result<PathBuf> {
     fs::create_dir_all(backups).map_err(Error::unwritable(backups))?;
-    let (partial, folder) = vacant(backups, now)?;
-    let copied = copy_into(&partial, sources, now).and_then(|()| {
+    let (partial, folder) = vacant(backups, name, now)?;
+    let copied = copy_into(&partial, files, now).and_then(|()| {
         fs::rename(&partial, &folder).map_err(Error::unwritable(&folder))?;
         sync_folder(backups)
     });
@@ -37,8 +61,8 @@ pub fn copy(backups: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Resul
 
 /// Makes the folder to copy into. Its final name is nobody else's: whoever makes the first
 /// folder for a name has the name.
-fn vacant(backups: &Path, now: DateTime<Utc>) -> Result<(PathBuf, PathBuf)> {
-    let name = format!("pre_migration_{}", time::file_stamp(now));
+fn vacant(backups: &Path, name: &str, now: DateTime<Utc>) -> Result<(PathBuf, PathBuf)> {
+    let name = format!("{name}_{}", time::file_stamp(now));
     for turn in 1.. {
         let suffix = if turn == 1 { String::new() } else { format!("-{turn}") };
         let folder = backups.join(format!("{name}{suffix}"));
@@ -66,30 +90,31 @@ struct Manifest<'a> {
 struct Copy<'a> {
     source: &'a str,
     copy: String,
-    hash: &'a str,
+    hash: String,
 }
 
-fn copy_into(folder: &Path, sources: &[ReadSource], now: DateTime<Utc>) -> Result<()> {
-    let mut files = Vec::new();
+fn copy_into<'a>(
+    folder: &Path,
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let mut copies = Vec::new();
     let mut copied = HashSet::new();
-    for source in sources {
+    for (source, bytes) in files {
         // Two sources can be one file, read into two places.
-        if !copied.insert(&source.declared.path) {
+        if !copied.insert(source) {
             continue;
         }
-        let name = inside(&source.declared.path);
+        let name = inside(source);
         let path = folder.join(&name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Error::unwritable(parent))?;
         }
-        write_durably(&path, &source.bytes)?;
-        files.push(Copy {
-            source: &source.declared.path,
-            copy: name.display().to_string(),
-            hash: &source.raw_hash,
-        });
+        write_durably(&path, bytes)?;
+        let (copy, hash) = (name.display().to_string(), hash::of_bytes(bytes));
+        copies.push(Copy { source, copy, hash });
     }
-    let manifest = Manifest { at: time::stamp(now), files };
+    let manifest = Manifest { at: time::stamp(now), files: copies };
     let text =
         serde_json::to_string_pretty(&manifest).expect("a manifest is texts, which can be written");
     write_durably(&folder.join("manifest.json"), text.as_bytes())?;

@@ -1,11 +1,13 @@
 //! A set of changes that has not happened yet: shown, hashed, bound to what it came from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use setpoint_entity::head;
-use setpoint_importers::{Key, TypedValue};
+use setpoint_importers::{Key, Place, TypedValue};
 
+use crate::source::{Declared, Interpretation};
 use crate::{Error, Result, hash};
 
 mod hashed;
@@ -27,6 +29,12 @@ pub struct Plan {
     /// How conflicts are settled, to be remembered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resolutions: Vec<Resolution>,
+    /// Keys that have another name now. They move first: the changes are those after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
+    /// Secrets in the files: their values are in no plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<FoundSecret>,
     /// In order of namespace, layer and key.
     pub changes: Vec<Change>,
 }
@@ -40,6 +48,10 @@ pub enum Kind {
     Edit,
     /// Back to earlier values.
     Revert,
+    /// Back to what the files said.
+    Reset,
+    /// Into the files, which say now what is live.
+    Adopt,
 }
 
 /// The moment a plan was computed at.
@@ -74,10 +86,8 @@ pub struct PlannedSource {
     pub namespace: String,
     pub layer: String,
     pub path: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<Key>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<String>,
+    #[serde(flatten)]
+    pub interpretation: Interpretation,
     pub status: SourceStatus,
     pub raw_hash: String,
 }
@@ -91,6 +101,9 @@ pub struct Resolution {
     pub layer: String,
     pub key: Key,
     pub choice: Choice,
+    /// What was chosen, if it is neither of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<TypedValue>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +111,30 @@ pub struct Resolution {
 pub enum Choice {
     Ours,
     Theirs,
+    /// A value that neither side has.
+    Value,
+}
+
+/// A key of a layer that gets another name: its seed and its live value go with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    pub namespace: String,
+    pub layer: String,
+    pub from: Key,
+    pub to: Key,
+    /// The live value that moves; none if only the seed does.
+    pub live: Option<TypedValue>,
+}
+
+/// A secret that a file holds. Its value is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundSecret {
+    pub namespace: String,
+    pub layer: String,
+    pub key: Key,
+    pub origin: Origin,
+    /// What the setting becomes instead, such as `env:NAME`; none if it is left out.
+    pub reference: Option<String>,
 }
 
 /// A file against its last import.
@@ -111,6 +148,8 @@ pub enum SourceStatus {
     Unchanged,
     /// It says what it said, and conflicts over it are open.
     Open,
+    /// It says something else, which somebody chose not to take.
+    Skipped,
 }
 
 /// What becomes of one key, or in a conflict over a whole subtree of its root.
@@ -127,7 +166,37 @@ pub struct Change {
     pub after: Option<TypedValue>,
     /// What the source gave when it was last imported. Told for conflicts only.
     pub seed: Option<TypedValue>,
+    /// Where the file says it.
     pub origin: Option<Origin>,
+    /// Where the two other sides of a conflict come from.
+    pub provenance: Option<Box<Provenance>>,
+}
+
+/// Where the seed and the live value of a conflict come from. Not part of a plan's hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Where the seed stood in its file.
+    pub seed: Option<Origin>,
+    /// Who set the live value.
+    pub live: Option<Edited>,
+}
+
+/// The revision that set a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edited {
+    pub revision: i64,
+    pub at: String,
+    pub actor: String,
+}
+
+/// What applying a plan does to one key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Effect<'a> {
+    pub namespace: &'a str,
+    pub layer: &'a str,
+    pub key: &'a Key,
+    pub before: Option<&'a TypedValue>,
+    pub after: Option<&'a TypedValue>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,18 +235,36 @@ impl Plan {
         });
         let summary = Summary::of(&changes);
         let hash = String::new();
-        let resolutions = Vec::new();
-        let mut plan = Self { kind, hash, base, author, summary, sources, resolutions, changes };
+        let (resolutions, moves, secrets) = (Vec::new(), Vec::new(), Vec::new());
+        let mut plan = Self {
+            kind,
+            hash,
+            base,
+            author,
+            summary,
+            sources,
+            resolutions,
+            moves,
+            secrets,
+            changes,
+        };
         plan.hash = plan.computed_hash();
         plan
     }
 
-    /// The same plan, which also remembers `resolutions`.
-    pub fn remembering(mut self, resolutions: Vec<Resolution>) -> Self {
-        if !resolutions.is_empty() {
-            self.resolutions = resolutions;
-            self.hash = self.computed_hash();
+    /// The same plan, with what an import finds besides: conflicts that are settled, keys that
+    /// move, secrets.
+    pub fn with(
+        mut self,
+        resolutions: Vec<Resolution>,
+        moves: Vec<Move>,
+        secrets: Vec<FoundSecret>,
+    ) -> Self {
+        if resolutions.is_empty() && moves.is_empty() && secrets.is_empty() {
+            return self;
         }
+        (self.resolutions, self.moves, self.secrets) = (resolutions, moves, secrets);
+        self.hash = self.computed_hash();
         self
     }
 
@@ -186,14 +273,41 @@ impl Plan {
         let effects = |it: &Change| !matches!(it.class, Class::Keep | Class::Conflict);
         let moved =
             |it: &PlannedSource| matches!(it.status, SourceStatus::New | SourceStatus::Changed);
-        !self.changes.iter().any(effects) && !self.sources.iter().any(moved)
+        self.moves.is_empty()
+            && !self.changes.iter().any(effects)
+            && !self.sources.iter().any(moved)
     }
 
-    /// The changes that write a setting.
-    pub fn writes(&self) -> impl Iterator<Item = &Change> {
-        self.changes
+    /// What applying it writes, each key once: the moves with the changes on top of them.
+    pub fn effects(&self) -> Vec<Effect<'_>> {
+        let writes = self
+            .changes
             .iter()
-            .filter(|it| matches!(it.class, Class::Add | Class::Update | Class::Delete))
+            .filter(|it| matches!(it.class, Class::Add | Class::Update | Class::Delete));
+        let writes = writes.map(|it| Effect {
+            namespace: &it.namespace,
+            layer: &it.layer,
+            key: &it.key,
+            before: it.before.as_ref(),
+            after: it.after.as_ref(),
+        });
+        if self.moves.is_empty() {
+            return writes.collect();
+        }
+        let mut effects = BTreeMap::new();
+        let live = self.moves.iter().filter_map(|it| Some((it, it.live.as_ref()?)));
+        for (one, value) in live.clone() {
+            let from = Effect { before: Some(value), ..Effect::nothing(one, &one.from) };
+            effects.insert(from.place(), from);
+        }
+        for (one, value) in live {
+            let to = Effect::nothing(one, &one.to);
+            effects.entry(to.place()).or_insert(to).after = Some(value);
+        }
+        for write in writes {
+            effects.entry(write.place()).or_insert(write).after = write.after;
+        }
+        effects.into_values().filter(|it| it.before != it.after).collect()
     }
 
     /// Reads a plan that was written as JSON.
@@ -226,11 +340,10 @@ impl Plan {
             seed: change.seed.as_ref().map(hashed::Side::from),
         });
         let sources = self.sources.iter().map(|source| hashed::Source {
-            format: source.format.as_deref(),
+            interpretation: &source.interpretation,
             layer: &source.layer,
             namespace: &source.namespace,
             path: &source.path,
-            prefix: source.prefix.as_ref().map(Key::as_str),
             raw_hash: &source.raw_hash,
             status: source.status,
         });
@@ -239,12 +352,25 @@ impl Plan {
             changes: changes.collect(),
             epoch: self.base.epoch.as_deref(),
             kind: self.kind,
+            moves: self.moves.iter().map(hashed::Move::from).collect(),
             reason: self.author.reason.as_deref(),
-            resolutions: self.resolutions.iter().map(|it| (it.hash.as_str(), it.choice)).collect(),
+            resolutions: self.resolutions.iter().map(hashed::Resolution::from).collect(),
             revision: self.base.revision,
+            secrets: self.secrets.iter().map(hashed::Secret::from).collect(),
             sources: sources.collect(),
         };
         hash::of_json("", &document)
+    }
+}
+
+impl<'a> Effect<'a> {
+    fn nothing(one: &'a Move, key: &'a Key) -> Self {
+        let (namespace, layer) = (&one.namespace, &one.layer);
+        Self { namespace, layer, key, before: None, after: None }
+    }
+
+    fn place(&self) -> (&'a str, &'a str, &'a Key) {
+        (self.namespace, self.layer, self.key)
     }
 }
 
@@ -297,6 +423,20 @@ impl Base {
     }
 }
 
+impl FoundSecret {
+    /// One that no setting is made of.
+    pub fn left_out(declared: &Declared, key: Key, place: Place) -> Self {
+        let Place { line, column } = place;
+        Self {
+            namespace: declared.namespace.clone(),
+            layer: declared.layer.clone(),
+            key,
+            origin: Origin { file: declared.path.clone(), line, column },
+            reference: None,
+        }
+    }
+}
+
 impl SourceStatus {
     /// Whether what the file says has to be compared with what is live.
     pub fn is_merged(self) -> bool {
@@ -309,6 +449,7 @@ impl Choice {
         match self {
             Self::Ours => "ours",
             Self::Theirs => "theirs",
+            Self::Value => "value",
         }
     }
 }
@@ -319,6 +460,8 @@ impl Kind {
             Self::Import => "import",
             Self::Edit => "edit",
             Self::Revert => "revert",
+            Self::Reset => "reset",
+            Self::Adopt => "adopt",
         }
     }
 }

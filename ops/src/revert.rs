@@ -72,6 +72,7 @@ pub async fn plan(
                     after: earlier,
                     seed: expected,
                     origin: None,
+                    provenance: None,
                     key,
                 }),
             }

@@ -2,7 +2,10 @@
 
 use sea_orm::DbErr;
 use serde_json::Value;
+use setpoint_entity::seed;
 use setpoint_importers::{Format, Key, TypedValue};
+
+use crate::plan::Origin;
 
 /// The value that `text` and `format` of a row stand for.
 ///
@@ -18,6 +21,15 @@ pub(crate) fn value(text: &str, format: Option<&str>) -> Result<TypedValue, DbEr
 /// As [`value`], for the sides of a change, which may be absent.
 pub(crate) fn side(text: Option<&str>, format: Option<&str>) -> Result<Option<TypedValue>, DbErr> {
     text.map(|text| value(text, format)).transpose()
+}
+
+/// Where a seed stood in its file.
+pub(crate) fn origin(row: &seed::Model) -> Origin {
+    Origin {
+        file: row.source.clone(),
+        line: u32::try_from(row.line).unwrap_or_default(),
+        column: u32::try_from(row.column).unwrap_or_default(),
+    }
 }
 
 /// The key that a row names.

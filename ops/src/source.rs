@@ -1,18 +1,26 @@
 //! Files as sources of settings: reading them, and what their last import was.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
-use sea_orm::{ConnectionTrait, DerivePartialModel, EntityTrait};
-use serde::Serialize;
+use sea_orm::{ConnectionTrait, DbErr, DerivePartialModel, EntityTrait};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use setpoint_entity::source;
-use setpoint_importers::{Entry, ImportError, Key, Limits, Note};
+use setpoint_importers::{
+    Document, Entry, ImportError, Key, Limits, Mapper, Mapping, Note, ValueType,
+};
 
-use crate::plan::{PlannedSource, SourceStatus};
+use crate::plan::{FoundSecret, PlannedSource, SourceStatus};
+use crate::secret::{self, Rules};
 use crate::{Error, Result, hash};
+
+mod declare;
+
+pub use declare::{Named, declare};
 
 /// A file and where its settings go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +29,42 @@ pub struct Declared {
     pub layer: String,
     /// The name it is remembered by: relative to the folder of the configuration.
     pub path: String,
-    /// Where it is.
-    pub file: PathBuf,
+    pub content: Content,
+    pub interpretation: Interpretation,
+    /// Whether the file follows the database.
+    pub write_back: bool,
+}
+
+/// Where the bytes of a source are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    File(PathBuf),
+    /// In the program itself.
+    Bundled(Cow<'static, [u8]>),
+}
+
+/// What is made of the bytes of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interpretation {
     /// The importer's name; by the file's extension if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    /// The key that all its keys go below.
-    pub prefix: Option<Key>,
+    #[serde(flatten)]
+    pub mapping: Mapping,
+    /// Which settings are secrets.
+    #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    pub secrets: Rules,
+    /// Which keys are, as the file has them.
+    #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    pub secrets_in_file: Rules,
+}
+
+impl Interpretation {
+    /// As the database remembers it; nothing if there is nothing to remember.
+    pub(crate) fn to_text(&self) -> Option<String> {
+        (*self != Self::default())
+            .then(|| serde_json::to_string(self).expect("an interpretation is made of texts"))
+    }
 }
 
 /// A declared file as it is now.
@@ -37,16 +75,29 @@ pub struct ReadSource {
     pub bytes: Vec<u8>,
     pub raw_hash: String,
     pub declaration_hash: String,
-    /// What it says, below its prefix; not read if the file is unchanged.
+    /// What it says; not read if the file is unchanged.
     pub meaning: Option<Meaning>,
+    /// Whether all it says is taken. Else the next import looks at it again.
+    pub is_whole: bool,
 }
 
 #[derive(Debug)]
 pub struct Meaning {
     pub format: String,
     pub tree_hash: String,
+    /// The settings that it makes.
     pub entries: Vec<Entry>,
+    /// The keys of entries as the file has them, where they are others.
+    pub raw_keys: HashMap<Key, Key>,
+    /// The types that values have in the file, by the keys there, where some are converted.
+    pub written: HashMap<Key, ValueType>,
+    /// Its secrets, which are no entries unless they are references by now.
+    pub secrets: Vec<FoundSecret>,
+    /// The bytes to keep, where secrets are masked in them.
+    pub masked: Option<Vec<u8>>,
     pub notes: Vec<Note>,
+    /// Keys whose seeds stay as they are, whatever the file says.
+    pub held: HashSet<Key>,
 }
 
 /// What is remembered of an import, without the bytes.
@@ -65,6 +116,48 @@ pub struct Imported {
     pub imported_at: String,
     pub imported_by: String,
     pub revision: i64,
+    #[serde(skip)]
+    pub interpretation: Option<String>,
+    #[serde(skip)]
+    pub original_hash: Option<String>,
+    pub skipped_hash: Option<String>,
+    pub skipped_by: Option<String>,
+}
+
+impl Imported {
+    /// The same file, to be read as it was then.
+    ///
+    /// # Errors
+    ///
+    /// If what the row remembers of it is not understood.
+    pub fn declared(&self, root: &Path) -> Result<Declared> {
+        let interpretation = match &self.interpretation {
+            None => Interpretation::default(),
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| DbErr::Type(format!("a source is not understood: {error}")))?,
+        };
+        Ok(Declared {
+            namespace: self.namespace.clone(),
+            layer: self.layer.clone(),
+            path: self.path.clone(),
+            content: Content::File(root.join(&self.path)),
+            interpretation,
+            write_back: false,
+        })
+    }
+}
+
+/// `declared`, and every source that was imported and is not among them, to be read as it was
+/// then.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub fn with_known(declared: &[Declared], known: &[Imported], root: &Path) -> Result<Vec<Declared>> {
+    let names: HashSet<_> = declared.iter().map(|it| (&it.namespace, &it.path)).collect();
+    let others = known.iter().filter(|it| !names.contains(&(&it.namespace, &it.path)));
+    let others: Vec<Declared> = others.map(|it| it.declared(root)).collect::<Result<_>>()?;
+    Ok(declared.iter().cloned().chain(others).collect())
 }
 
 /// Every source that was ever imported, in order of namespace and path.
@@ -131,7 +224,7 @@ pub fn read_again(
             return Err(Error::Stale { reason: format!("{} has changed", planned.path) });
         }
         source.status = planned.status;
-        if planned.status == SourceStatus::Unchanged {
+        if matches!(planned.status, SourceStatus::Unchanged | SourceStatus::Skipped) {
             source.meaning = None;
         }
     }
@@ -156,8 +249,10 @@ fn read_one(
         raw_hash,
         declaration_hash,
         meaning: None,
+        is_whole: true,
     };
     let is_known = last.is_some();
+    let skipped = last.and_then(|it| it.skipped_hash.as_deref());
     let last = last.filter(|last| last.declaration_hash == source.declaration_hash);
     let is_open = last.is_some_and(|last| last.open_conflicts > 0);
     if last.is_some_and(|last| last.raw_hash == source.raw_hash) && !is_open {
@@ -165,35 +260,92 @@ fn read_one(
         return Ok(Ok(source));
     }
 
-    let format = declared.format.as_deref();
-    let name = Path::new(&declared.path);
-    let document = match setpoint_importers::read(name, &source.bytes, format, limits) {
-        Ok(document) => document,
+    let meaning = match Meaning::of(declared, &source.bytes, limits)? {
+        Ok(meaning) => meaning,
         Err(error) => return Ok(Err(error)),
     };
-    let tree_hash = tree_hash(&document.entries);
     source.status = match last {
-        Some(last) if last.tree_hash != tree_hash => SourceStatus::Changed,
+        _ if skipped == Some(&meaning.tree_hash) => SourceStatus::Skipped,
+        Some(last) if last.tree_hash != meaning.tree_hash => SourceStatus::Changed,
         Some(_) if is_open => SourceStatus::Open,
         Some(_) => SourceStatus::SameMeaning,
         None if is_known => SourceStatus::Changed,
         None => SourceStatus::New,
     };
-    let mut entries = document.entries;
-    if let Some(prefix) = &declared.prefix {
-        for entry in &mut entries {
-            let key = entry.key.below(prefix);
-            entry.key =
-                key.map_err(|reason| Error::BadKey { key: entry.key.to_string(), reason })?;
-        }
-    }
-    let (format, notes) = (document.format, document.notes);
-    source.meaning = Some(Meaning { format, tree_hash, entries, notes });
+    source.meaning = Some(meaning);
     Ok(Ok(source))
 }
 
-/// The bytes of the file, of which no more than the limit are ever read.
-fn read_bytes(declared: &Declared, limits: &Limits) -> Result<Result<Vec<u8>, ImportError>> {
+impl ReadSource {
+    /// As a plan names it.
+    pub fn planned(&self) -> PlannedSource {
+        PlannedSource {
+            namespace: self.declared.namespace.clone(),
+            layer: self.declared.layer.clone(),
+            path: self.declared.path.clone(),
+            interpretation: self.declared.interpretation.clone(),
+            status: self.status,
+            raw_hash: self.raw_hash.clone(),
+        }
+    }
+}
+
+impl Meaning {
+    /// What `bytes` say, as `declared` would have them read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Mapping`]; inside, that the importer refused them.
+    pub fn of(
+        declared: &Declared,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Result<Self, ImportError>> {
+        let Interpretation { format, mapping, .. } = &declared.interpretation;
+        let name = Path::new(&declared.path);
+        let document = match setpoint_importers::read(name, bytes, format.as_deref(), limits) {
+            Ok(document) => document,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mapper = declared.mapper()?;
+        let refused = |faults| Error::Mapping { path: declared.path.clone(), faults };
+        let secret::Masked { document, bytes: masked, hidden } =
+            secret::mask(declared, &mapper, bytes, document, limits);
+        let tree_hash = tree_hash(&document.entries);
+        let Document { format, mut entries, notes } = document;
+        let mut secrets = Vec::new();
+        if !hidden.is_empty() {
+            for entry in entries.extract_if(.., |it| hidden.contains(&it.key)) {
+                let key = mapper.key(&entry.key).map_err(|fault| refused(vec![fault]))?;
+                secrets.extend(key.map(|it| FoundSecret::left_out(declared, it, entry.place)));
+            }
+        }
+        let (mut raw_keys, mut written) = (HashMap::new(), HashMap::new());
+        if !mapping.is_identity() {
+            if !mapping.convert.is_empty() {
+                let kind = |it: &Entry| (it.key.clone(), it.value.value_type());
+                written = entries.iter().map(kind).collect();
+            }
+            let mapped = mapper.apply(entries).map_err(refused)?;
+            let renamed = mapped.iter().filter(|it| it.raw != it.entry.key);
+            raw_keys = renamed.map(|it| (it.entry.key.clone(), it.raw.clone())).collect();
+            entries = mapped.into_iter().map(|it| it.entry).collect();
+        }
+        let held = secrets.iter().map(|it| it.key.clone()).collect();
+        Ok(Ok(Self { format, tree_hash, entries, raw_keys, written, secrets, masked, notes, held }))
+    }
+}
+
+/// The bytes of the source, of which no more than the limit are ever read.
+///
+/// # Errors
+///
+/// [`Error::Unreadable`], [`Error::Outside`]; inside, that they are too many.
+pub fn read_bytes(declared: &Declared, limits: &Limits) -> Result<Result<Vec<u8>, ImportError>> {
+    let file = match &declared.content {
+        Content::Bundled(bytes) => return Ok(Ok(bytes.to_vec())),
+        Content::File(file) => file,
+    };
     let unreadable = |source: io::Error| {
         let help = match source.kind() {
             io::ErrorKind::NotFound => {
@@ -203,13 +355,14 @@ fn read_bytes(declared: &Declared, limits: &Limits) -> Result<Result<Vec<u8>, Im
             io::ErrorKind::IsADirectory => "it is a folder; name the files in it",
             _ => "nothing was changed",
         };
-        Error::Unreadable { path: declared.file.clone(), help: help.to_owned(), source }
+        Error::Unreadable { path: file.clone(), help: help.to_owned(), source }
     };
     // Opening a pipe waits for a writer, who may never come.
-    if !fs::metadata(&declared.file).map_err(unreadable)?.is_file() {
+    if !fs::metadata(file).map_err(unreadable)?.is_file() {
         return Err(unreadable(io::Error::other("it is no regular file")));
     }
-    let opened = fs::File::open(&declared.file).map_err(unreadable)?;
+    refuse_outside(declared, file)?;
+    let opened = fs::File::open(file).map_err(unreadable)?;
     let size = opened.metadata().map_err(unreadable)?.len();
     let mut bytes = Vec::with_capacity(size.min(limits.size_bytes) as usize + 1);
     opened.take(limits.size_bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -221,101 +374,22 @@ fn read_bytes(declared: &Declared, limits: &Limits) -> Result<Result<Vec<u8>, Im
     Ok(Ok(bytes))
 }
 
-/// A file or a folder of files, as somebody names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// Relative to the current folder.
-    pub path: PathBuf,
-    pub namespace: String,
-    pub layer: String,
-    pub format: Option<String>,
-    pub prefix: Option<Key>,
-}
-
-/// The files that `named` stands for, and those in folders that no importer reads.
-///
-/// A folder means the files in it, not those in folders below it. A file that is named twice
-/// counts once, as it was named first.
-///
-/// # Errors
-///
-/// [`Error::Unreadable`] if a path is not there or a folder has no file that can be read.
-pub fn declare(named: &[Named], root: &Path) -> Result<(Vec<Declared>, Vec<PathBuf>)> {
-    let mut declared: Vec<Declared> = Vec::new();
-    let mut skipped = Vec::new();
-    for one in named {
-        let files = match one.path.is_dir() {
-            true => files_in(&one.path, one.format.is_some(), &mut skipped)?,
-            false => vec![one.path.clone()],
-        };
-        for file in files {
-            let path = relative(&file, root);
-            if declared.iter().any(|it| it.path == path && it.namespace == one.namespace) {
-                continue;
-            }
-            declared.push(Declared {
-                namespace: one.namespace.clone(),
-                layer: one.layer.clone(),
-                path,
-                file,
-                format: one.format.clone(),
-                prefix: one.prefix.clone(),
-            });
-        }
+/// Refuses a file that is declared inside the folder of the configuration and is a link to
+/// one outside.
+fn refuse_outside(declared: &Declared, file: &Path) -> Result<()> {
+    let inside = Path::new(&declared.path);
+    if inside.components().any(|it| !matches!(it, Component::Normal(_))) {
+        return Ok(());
     }
-    Ok((declared, skipped))
-}
-
-fn files_in(folder: &Path, any: bool, skipped: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>> {
-    let unreadable = |help: &str, source| Error::Unreadable {
-        path: folder.to_owned(),
-        help: help.to_owned(),
-        source,
+    let Ok(file) = std::path::absolute(file) else { return Ok(()) };
+    let root = file.ancestors().nth(inside.components().count());
+    let (Some(Ok(root)), Ok(target)) = (root.map(Path::canonicalize), file.canonicalize()) else {
+        return Ok(());
     };
-    let forbidden = |source| unreadable("check its owner and mode", source);
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(forbidden)? {
-        let path = entry.map_err(forbidden)?.path();
-        let ours = path.file_name().is_some_and(|it| it == "setpoint.toml");
-        if path.is_dir() || ours {
-            continue;
-        }
-        match any || setpoint_importers::format_of(&path).is_some() {
-            true => files.push(path),
-            false => skipped.push(path),
-        }
+    match target.starts_with(root) {
+        true => Ok(()),
+        false => Err(Error::Outside { path: declared.path.clone(), target }),
     }
-    files.sort();
-    skipped.sort();
-    match files.is_empty() {
-        true => Err(unreadable(
-            "no file in it has an extension we read; name the files and their --format",
-            io::Error::other("there is nothing in it to read"),
-        )),
-        false => Ok(files),
-    }
-}
-
-/// `file` as seen from `root`, by its name alone: links are not followed, since the target of
-/// one may have another name tomorrow.
-fn relative(file: &Path, root: &Path) -> String {
-    let (file, root) = (absolute(file), absolute(root));
-    let same = file.components().zip(root.components()).take_while(|(a, b)| a == b).count();
-    let up = root.components().skip(same).map(|_| Component::ParentDir);
-    let path: PathBuf = up.chain(file.components().skip(same)).collect();
-    path.display().to_string()
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => drop(clean.pop()),
-            other => clean.push(other),
-        }
-    }
-    clean
 }
 
 impl Declared {
@@ -324,25 +398,52 @@ impl Declared {
             namespace: planned.namespace.clone(),
             layer: planned.layer.clone(),
             path: planned.path.clone(),
-            file: root.join(&planned.path),
-            format: planned.format.clone(),
-            prefix: planned.prefix.clone(),
+            content: Content::File(root.join(&planned.path)),
+            interpretation: planned.interpretation.clone(),
+            write_back: false,
         }
+    }
+
+    /// The source that `named` is, whether its file is there or not.
+    pub fn at(named: &Named, root: &Path) -> Self {
+        Self {
+            namespace: named.namespace.clone(),
+            layer: named.layer.clone(),
+            path: declare::relative(&named.path, root),
+            content: Content::File(named.path.clone()),
+            interpretation: named.interpretation.clone(),
+            write_back: named.write_back,
+        }
+    }
+
+    /// Whether both name the same file of the same namespace.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.namespace, &self.path) == (&other.namespace, &other.path)
+    }
+
+    /// Whether `name` is its path, or a path that leads to it.
+    pub fn is_named(&self, name: &Path, root: &Path) -> bool {
+        Path::new(&self.path) == name || declare::relative(name, root) == self.path
+    }
+
+    /// Its mapping, ready to be carried out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Mapping`] with every fault of the declaration.
+    pub fn mapper(&self) -> Result<Mapper> {
+        let checked = self.interpretation.mapping.check();
+        checked.map_err(|faults| Error::Mapping { path: self.path.clone(), faults })
     }
 
     /// Tells a source whose settings go elsewhere from the same file read as before.
     pub fn hash(&self) -> String {
         #[derive(Serialize)]
         struct Declaration<'a> {
-            format: Option<&'a str>,
+            interpretation: &'a Interpretation,
             layer: &'a str,
-            prefix: Option<&'a str>,
         }
-        let declaration = Declaration {
-            format: self.format.as_deref(),
-            layer: &self.layer,
-            prefix: self.prefix.as_ref().map(Key::as_str),
-        };
+        let declaration = Declaration { interpretation: &self.interpretation, layer: &self.layer };
         hash::of_json("", &declaration)
     }
 }

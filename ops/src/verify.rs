@@ -7,7 +7,7 @@ use serde::Serialize;
 use setpoint_entity::{seed, setting};
 use setpoint_importers::{Format, Key, Limits, TypedValue};
 
-use crate::plan::{Change, Class, Plan};
+use crate::plan::{Class, Effect, Plan};
 use crate::source::{ReadSource, tree_hash};
 use crate::{Error, Result, audit, bulk, hash, rows};
 
@@ -28,20 +28,22 @@ pub async fn imported(
 ) -> Result<usize> {
     let differs = |difference: String| Err(Error::NotVerified { difference });
     let mut compared = 0;
-    let layers: HashSet<_> = plan.writes().map(|it| (&it.namespace, &it.layer)).collect();
-    for (namespace, layer) in layers {
+    let mut layers = HashMap::<_, Vec<Effect<'_>>>::new();
+    for effect in plan.effects() {
+        layers.entry((effect.namespace, effect.layer)).or_default().push(effect);
+    }
+    for ((namespace, layer), effects) in layers {
         let columns = ["key", "value", "format", "revision"];
         let condition = "namespace = $1 AND layer = $2";
-        let values = [namespace.as_str().into(), layer.as_str().into()];
+        let values = [namespace.into(), layer.into()];
         let live: Vec<(String, String, Option<String>, i64)> =
             bulk::select(db, &columns, "setting", condition, values).await?;
         let live: HashMap<&str, _> = live.iter().map(|it| (it.0.as_str(), it)).collect();
-        let writes = plan.writes().filter(|it| (&it.namespace, &it.layer) == (namespace, layer));
-        for Change { key, after, .. } in writes {
+        for Effect { key, after, .. } in effects {
             let row = live.get(key.as_str());
             let found = row.map(|it| (it.1.as_str(), it.2.as_deref()));
-            let text = after.as_ref().map(TypedValue::text).unwrap_or_default();
-            let wanted = after.as_ref().map(|it| (text.as_str(), it.format.map(Format::as_str)));
+            let text = after.map(TypedValue::text).unwrap_or_default();
+            let wanted = after.map(|it| (text.as_str(), it.format.map(Format::as_str)));
             if found != wanted && row.is_none_or(|it| it.3 <= revision) {
                 return differs(format!("`{key}` does not have the value it was given"));
             }
@@ -68,7 +70,8 @@ pub async fn imported(
         for entry in &meaning.entries {
             let key = entry.key.as_str();
             let is_open = |key: &str| open.contains(key);
-            if !open.is_empty() && (is_open(key) || entry.key.ancestors().any(is_open)) {
+            let is_below = !open.is_empty() && (is_open(key) || entry.key.ancestors().any(is_open));
+            if is_below || meaning.held.contains(&entry.key) {
                 continue;
             }
             if seeds.get(key).is_none_or(|it| *it != entry.value.text()) {
@@ -196,8 +199,13 @@ async fn check_originals(
     for row in source::Entity::find().all(db).await? {
         report.sources += 1;
         let (path, namespace) = (&row.path, &row.namespace);
-        if hash::of_bytes(&row.original) != row.raw_hash {
+        let wanted = row.original_hash.as_ref().unwrap_or(&row.raw_hash);
+        if hash::of_bytes(&row.original) != *wanted {
             report.problems.push(format!("{path} of {namespace}: the original was changed"));
+            continue;
+        }
+        if row.original.is_empty() && row.original_hash.is_some() {
+            // What an external importer reads cannot be masked, so it is not kept.
             continue;
         }
         let name = std::path::Path::new(path);

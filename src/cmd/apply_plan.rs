@@ -10,7 +10,7 @@ use setpoint_ops::migrate::migrate;
 use setpoint_ops::plan::Plan;
 use setpoint_ops::source::read_again;
 
-use super::{Context, Exit, view};
+use super::{Context, Exit, view, write_back};
 use crate::console;
 
 /// Carry out a plan that --out has written
@@ -28,11 +28,13 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let loaded = &context.loaded;
     let sources = read_again(&plan.sources, &loaded.root, &loaded.limits())?;
 
-    let import = Import { plan, sources };
+    let import = Import { plan, sources, rewrites: Vec::new() };
     let (location, settings, backups) =
         (context.location(), loaded.database_settings(), loaded.backups());
     let done = migrate(&location, settings, &import, &backups, Channel::Cli, Utc::now()).await?;
-    view::applied(context, &import.plan, done.applied)
+    let exit = view::applied(context, &import.plan, done.applied)?;
+    write_back::after(context).await;
+    Ok(exit)
 }
 
 pub(super) fn read_plan(file: &Path) -> miette::Result<Plan> {

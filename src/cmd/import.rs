@@ -56,13 +56,14 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         console::tell(format_args!("note: {file}:{}:{}: {message}", place.line, place.column));
     }
 
+    let secrets = context.secrets()?;
     let make = async |db: &sea_orm::DatabaseTransaction| {
         let mut edits = wanted.edits.clone();
         if args.replace {
             edits = edit::replacing(db, namespace, &layer, prefix.as_ref(), edits).await?;
         }
         let author = context.author(args.how.reason.clone());
-        edit::plan(db, namespace, &layer, edits, author).await
+        edit::plan(db, namespace, &layer, edits, &secrets, author).await
     };
     context.edit(&args.how, make).await
 }

@@ -1,18 +1,19 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::Utc;
 use clap::ValueHint;
 use miette::miette;
 use serde::Serialize;
-use setpoint_ops::database::Location;
-use setpoint_ops::import::{self, Import};
+use setpoint_ops::database::{self, Access, Database, Location};
+use setpoint_ops::import::{self, Choices, Import, Options, Resolve};
 use setpoint_ops::migrate::{Migrated, migrate};
-use setpoint_ops::plan::{Change, Class, SourceStatus, Summary};
-use setpoint_ops::source::{Declared, Named, declare, read};
-use setpoint_ops::{Error, originals};
+use setpoint_ops::plan::{Change, Class, FoundSecret, SourceStatus, Summary};
+use setpoint_ops::skip::skip;
+use setpoint_ops::source::{Declared, read};
+use setpoint_ops::{Error, Key, originals};
 
-use super::{Context, Exit, How, Strategy, key, strategy, view};
-use crate::config::BASE;
+use super::{Context, Exit, How, Strategy, pick, sources, strategy, suggest, view, write_back};
 use crate::console::{self, Progress};
 
 /// Bring files and database together: files that changed go in, edits stay
@@ -21,67 +22,107 @@ use crate::console::{self, Progress};
 /// folder first; then everything is applied in one transaction and read back.
 ///
 /// Exits with 2 if keys are in conflict: both their file and somebody here have changed them.
-/// The live value stays until --strategy says which wins.
+/// The live value stays until it is chosen which wins: by --strategy, by --resolve, or on a
+/// terminal when asked.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Files, or folders of files
-    #[arg(value_hint = ValueHint::AnyPath)]
-    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    given: sources::Given,
 
-    /// The layer that files given as paths go into
-    #[arg(long, value_name = "NAME", default_value = BASE)]
-    layer: String,
-
-    /// The key that everything in files given as paths goes below
-    #[arg(long, value_name = "KEY")]
-    prefix: Option<String>,
-
-    /// The format of files given as paths: yaml, toml, json, env or one of your own
-    #[arg(long, value_name = "NAME")]
-    format: Option<String>,
-
-    /// What to do with keys in conflict [default: leave them open]
-    #[arg(long, value_name = "WHICH")]
-    strategy: Option<Strategy>,
-
-    /// Do not ask before an emptied file deletes its settings
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    bring: Bring,
 
     /// Copy the files to the backups folder and do nothing else
     #[arg(long, conflicts_with_all = ["dry_run", "out"])]
     backup_only: bool,
+
+    /// Propose renames for keys that seem to have another name in the files now, and do nothing
+    #[arg(long, conflicts_with_all = ["dry_run", "out", "backup_only"])]
+    suggest_renames: bool,
+}
+
+/// How an import is carried out.
+#[derive(clap::Args)]
+pub(super) struct Bring {
+    /// What to do with keys in conflict [default: ask on a terminal, else leave them open]
+    #[arg(long, value_name = "WHICH")]
+    strategy: Option<Strategy>,
+
+    /// What to do with one key in conflict: ours, theirs, or a value (a text that is one of the
+    /// two words in quotes)
+    #[arg(long, value_name = "KEY=WHICH")]
+    resolve: Vec<String>,
+
+    /// Do not take what the files say now, until they say something else
+    #[arg(long, conflicts_with_all = ["strategy", "resolve", "dry_run", "out", "secrets_to"])]
+    skip: bool,
+
+    /// Move the values of secrets into this file of environment variables, and leave references
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "out")]
+    secrets_to: Option<PathBuf>,
+
+    /// Do not ask: neither about conflicts nor before an emptied file deletes its settings
+    #[arg(long)]
+    yes: bool,
 
     #[command(flatten)]
     how: How,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
-    let declared = declared(context, &args)?;
+    let declared = sources::chosen(context, &args.given)?;
     if args.backup_only {
         return backup_only(context, &declared);
     }
+    if args.suggest_renames {
+        return suggest::run(context, &declared).await;
+    }
+    bring(context, declared, false, args.bring).await
+}
 
-    let import = {
-        let _progress = Progress::start(1, 2, "reading the files and planning");
-        planned(context, &args, &declared).await?
+/// Imports `declared`, with versions that were skipped if `take_skipped`.
+pub(super) async fn bring(
+    context: &Context,
+    mut declared: Vec<Declared>,
+    take_skipped: bool,
+    bring: Bring,
+) -> miette::Result<Exit> {
+    if bring.skip {
+        return skip_version(context, &declared).await;
+    }
+    let mut options = Options {
+        choices: Choices { strategy: strategy(bring.strategy), by_key: choices(&bring.resolve)? },
+        take_skipped,
+        secrets_to: bring.secrets_to.clone(),
     };
-    for source in &import.sources {
-        for note in source.meaning.iter().flat_map(|it| &it.notes) {
-            let (path, place) = (&source.declared.path, note.place);
-            console::tell(format_args!(
-                "note: {path}:{}:{}: {}",
-                place.line, place.column, note.message
-            ));
-        }
-    }
-    if args.how.dry_run || args.how.out.is_some() {
-        return view::planned(context, &args.how, &import.plan);
+    let reason = bring.how.reason.as_deref();
+    let mut import = {
+        let _progress = Progress::start(1, 2, "reading the files and planning");
+        planned(context, &declared, &options, reason).await?
+    };
+    tell_notes(&import);
+    if bring.how.dry_run || bring.how.out.is_some() {
+        return view::planned(context, &bring.how, &import.plan);
     }
 
+    let is_asked = import.plan.summary.conflict > 0 && bring.strategy.is_none() && !bring.yes;
+    if is_asked && !context.json && console::is_attended() {
+        let picked = pick::pick(&import.plan)?;
+        if picked.quit {
+            return Err(miette!(code = "confirm::refused", "nothing was changed"));
+        }
+        if !picked.skipped.is_empty() {
+            let (left, kept) =
+                declared.into_iter().partition(|it| picked.skipped.contains(&it.path));
+            declared = kept;
+            skip_version(context, &left).await?;
+        }
+        options.choices.by_key.extend(picked.by_key);
+        import = planned(context, &declared, &options, reason).await?;
+    }
     for (path, deleted) in import.emptied() {
         let question = format!("{path} is empty now. Delete its settings ({deleted})?");
-        console::confirm(&question, args.yes)?;
+        console::confirm(&question, bring.yes)?;
     }
     let done = {
         let _progress = Progress::start(2, 2, "applying and reading back");
@@ -94,15 +135,22 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         changes = import.plan.changes.len(),
         "migrated"
     );
-    show(context, &import, &done)
+    let exit = show(context, &import, &done)?;
+    write_back::after(context).await;
+    Ok(exit)
 }
 
 /// The plan, from what is there: no database is made for it.
-async fn planned(context: &Context, args: &Args, declared: &[Declared]) -> miette::Result<Import> {
+pub(super) async fn planned(
+    context: &Context,
+    declared: &[Declared],
+    options: &Options,
+    reason: Option<&str>,
+) -> miette::Result<Import> {
     let (root, limits) = (&context.loaded.root, context.loaded.limits());
     let plan = async |db: &sea_orm::DatabaseTransaction| {
-        let author = context.author(args.how.reason.clone());
-        import::plan(db, declared, root, strategy(args.strategy), &limits, author).await
+        let author = context.author(reason.map(str::to_owned));
+        import::plan(db, declared, root, options, &limits, author).await
     };
     let settings = context.loaded.database_settings();
     match super::read(&context.location(), settings, &plan).await {
@@ -113,64 +161,90 @@ async fn planned(context: &Context, args: &Args, declared: &[Declared]) -> miett
     }
 }
 
-/// The files to read: those given, as setpoint.toml declares them if it does; else all it
-/// declares.
-fn declared(context: &Context, args: &Args) -> miette::Result<Vec<Declared>> {
-    let (config, root) = (&context.loaded.config, &context.loaded.root);
-    let mut configured = Vec::new();
-    for source in &config.sources {
-        configured.push(Named {
-            path: root.join(&source.path),
-            namespace: source.namespace.clone().unwrap_or_else(|| config.namespace.clone()),
-            layer: source.layer.clone().unwrap_or_else(|| BASE.to_owned()),
-            format: source.format.clone(),
-            prefix: source.prefix.as_deref().map(key).transpose()?,
-        });
-    }
-    if args.paths.is_empty() {
-        if configured.is_empty() {
+/// What `KEY=ours`, `KEY=theirs` and `KEY=VALUE` choose.
+fn choices(resolve: &[String]) -> miette::Result<BTreeMap<Key, Resolve>> {
+    let mut choices = BTreeMap::new();
+    for text in resolve {
+        let Some((key, choice)) = split_at_equals(text) else {
             return Err(miette!(
-                code = "migrate::nothing",
-                help = "name files, as in `setpoint migrate config/*.yaml`, or declare them in \
-                        setpoint.toml:\n\n[[source]]\npath = \"config/settings.yaml\"",
-                "there is nothing to migrate"
+                code = "resolve::no_choice",
+                help = "as in --resolve http.port=ours, =theirs or =8080",
+                "`{text}` does not say what to choose"
+            ));
+        };
+        let choice = match choice {
+            "ours" => Resolve::Ours,
+            "theirs" => Resolve::Theirs,
+            value => Resolve::Value(value.to_owned()),
+        };
+        let key = super::key(key)?;
+        if choices.get(&key).is_some_and(|it| *it != choice) {
+            return Err(miette!(
+                code = "resolve::twice",
+                help = "nothing was changed; keep one of the two",
+                "`{key}` is resolved in two ways"
             ));
         }
-        return shown(declare(&configured, root)?);
+        choices.insert(key, choice);
     }
-
-    let layer = context.layer(&args.layer)?;
-    let mut given = Vec::new();
-    for path in &args.paths {
-        given.push(Named {
-            path: path.clone(),
-            namespace: context.namespace().to_owned(),
-            layer: layer.clone(),
-            format: args.format.clone(),
-            prefix: args.prefix.as_deref().map(key).transpose()?,
-        });
-    }
-    let mut given = shown(declare(&given, root)?)?;
-    for one in &mut given {
-        let known = configured.iter().filter_map(|it| declare(std::slice::from_ref(it), root).ok());
-        let known = known.flat_map(|(declared, _)| declared).find(|it| it.path == one.path);
-        if let Some(known) = known {
-            *one = known;
-        }
-    }
-    Ok(given)
+    Ok(choices)
 }
 
-fn shown((declared, skipped): (Vec<Declared>, Vec<PathBuf>)) -> miette::Result<Vec<Declared>> {
-    for path in skipped {
-        console::tell(format_args!("note: {} is left out: no importer reads it", path.display()));
+/// Splits at the first `=` that stands in no quotes.
+fn split_at_equals(text: &str) -> Option<(&str, &str)> {
+    let mut quote = None;
+    let (at, _) = text.char_indices().find(|(_, it)| {
+        match (quote, it) {
+            (None, '"' | '\'') => quote = Some(*it),
+            (Some(open), it) if open == *it => quote = None,
+            _ => {}
+        }
+        quote.is_none() && *it == '='
+    })?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+async fn skip_version(context: &Context, declared: &[Declared]) -> miette::Result<Exit> {
+    let (limits, actor) = (context.loaded.limits(), context.author(None).actor);
+    let work = async |db: &Database| skip(db, declared, &limits, &actor, Utc::now()).await;
+    let settings = context.loaded.database_settings();
+    let skipped = database::using(&context.location(), Access::Write, settings, work).await?;
+    if context.json {
+        console::show_json(&serde_json::json!({ "skipped": skipped }))?;
+        return Ok(Exit::Done);
     }
-    Ok(declared)
+    if skipped.is_empty() {
+        console::show("no file says anything new\n")?;
+    }
+    for path in &skipped {
+        console::show(format_args!("{path}: skipped until it says something else\n"))?;
+        console::tell(format_args!("`setpoint reseed {path}` takes it after all"));
+    }
+    Ok(Exit::Done)
+}
+
+/// What is worth saying of the files before anything is done.
+fn tell_notes(import: &Import) {
+    for source in &import.sources {
+        for note in source.meaning.iter().flat_map(|it| &it.notes) {
+            let (path, place) = (&source.declared.path, note.place);
+            console::tell(format_args!(
+                "note: {path}:{}:{}: {}",
+                place.line, place.column, note.message
+            ));
+        }
+        if source.status == SourceStatus::Skipped {
+            console::tell(format_args!(
+                "note: {} says something new, which is skipped",
+                source.declared.path
+            ));
+        }
+    }
 }
 
 fn backup_only(context: &Context, declared: &[Declared]) -> miette::Result<Exit> {
     let sources = read(declared, &[], &context.loaded.limits())?;
-    let folder = originals::copy(&context.loaded.backups(), &sources, Utc::now())?;
+    let folder = originals::copy(&context.loaded.backups(), &sources, &[], Utc::now())?;
     if context.json {
         console::show_json(&serde_json::json!({ "originals": folder }))?;
     } else {
@@ -187,12 +261,20 @@ fn show(context: &Context, import: &Import, done: &Migrated) -> miette::Result<E
         hash: &'a str,
         summary: &'a Summary,
         conflicts: Vec<&'a Change>,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        secrets: &'a [FoundSecret],
     }
     let plan = &import.plan;
     let exit = if plan.summary.conflict > 0 { Exit::Differs } else { Exit::Done };
     if context.json {
         let conflicts = plan.changes.iter().filter(|it| it.class == Class::Conflict).collect();
-        console::show_json(&Done { done, hash: &plan.hash, summary: &plan.summary, conflicts })?;
+        console::show_json(&Done {
+            done,
+            hash: &plan.hash,
+            summary: &plan.summary,
+            conflicts,
+            secrets: &plan.secrets,
+        })?;
         return Ok(exit);
     }
     let unchanged = |it: &&setpoint_ops::source::ReadSource| {
@@ -206,6 +288,7 @@ fn show(context: &Context, import: &Import, done: &Migrated) -> miette::Result<E
         ));
     }
     console::show(view::conflicts(plan))?;
+    console::show(view::secrets(plan))?;
     console::show(format_args!("{}\n", plan.summary))?;
     if let Some(folder) = &done.originals {
         console::tell(format_args!("originals are in {}", folder.display()));
@@ -218,7 +301,8 @@ fn show(context: &Context, import: &Import, done: &Migrated) -> miette::Result<E
     }
     if exit == Exit::Differs {
         console::tell(
-            "the live values stay; settle with `setpoint migrate --strategy ours` or `theirs`",
+            "the live values stay; settle with --strategy ours or theirs, or key by key with \
+             --resolve KEY=ours",
         );
     }
     Ok(exit)

@@ -8,12 +8,14 @@ use sea_orm::DatabaseTransaction;
 use setpoint_ops::apply::{Channel, apply};
 use setpoint_ops::database::{self, Access, Database, Location};
 use setpoint_ops::plan::{Author, Plan};
+use setpoint_ops::secret::Rules;
 use setpoint_ops::setting::Scope;
 use setpoint_ops::{Error, Key};
 
 use crate::config::{self, BASE, Flags, Loaded, LogFormat};
 use crate::console::Exit;
 
+mod adopt;
 mod apply_plan;
 mod audit;
 mod completions;
@@ -21,21 +23,30 @@ mod config_show;
 mod database_steps;
 mod diff;
 mod doctor;
+mod drift;
 mod explain;
 mod export;
 mod get;
 mod history;
+mod ignore;
 mod import;
 mod list;
 mod man;
 mod migrate;
+mod pick;
 mod plan_show;
+mod reseed;
+mod reset;
 mod revert;
 mod search;
 mod set;
+mod sources;
+mod suggest;
 mod unset;
+mod validate;
 mod verify;
 mod view;
+mod write_back;
 
 /// Moves an application's configuration files into a database and keeps the two reconciled
 #[derive(Parser)]
@@ -79,6 +90,13 @@ struct Global {
 #[derive(Subcommand)]
 enum Command {
     Migrate(migrate::Args),
+    Reseed(reseed::Args),
+    Drift(drift::Args),
+    Adopt(adopt::Args),
+    Ignore(ignore::Args),
+    Reset(reset::Args),
+    WriteBack(write_back::Args),
+    Validate(validate::Args),
     Get(get::Args),
     Set(set::Args),
     Unset(unset::Args),
@@ -118,6 +136,13 @@ impl Cli {
         let context = self.global.context()?;
         match self.command {
             Command::Migrate(args) => migrate::run(&context, args).await,
+            Command::Reseed(args) => reseed::run(&context, args).await,
+            Command::Drift(args) => drift::run(&context, args).await,
+            Command::Adopt(args) => adopt::run(&context, args).await,
+            Command::Ignore(args) => ignore::run(&context, args).await,
+            Command::Reset(args) => reset::run(&context, args).await,
+            Command::WriteBack(args) => write_back::run(&context, args).await,
+            Command::Validate(args) => validate::run(&context, args),
             Command::Get(args) => get::run(&context, args).await,
             Command::Set(args) => set::run(&context, args).await,
             Command::Unset(args) => unset::run(&context, args).await,
@@ -212,7 +237,14 @@ impl Context {
         let (plan, applied) =
             database::using(&self.location(), Access::Write, settings, work).await?;
         tracing::info!(?applied, changes = plan.changes.len(), "applied a plan");
-        view::applied(self, &plan, applied)
+        let exit = view::applied(self, &plan, applied)?;
+        write_back::after(self).await;
+        Ok(exit)
+    }
+
+    /// What somebody has said of the secrets of this namespace.
+    fn secrets(&self) -> Result<Rules, config::ConfigError> {
+        self.loaded.secrets(self.namespace())
     }
 
     /// One layer, or all that are declared; with the preferences of a user on top.

@@ -65,6 +65,10 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         Type::Json => ValueType::Json,
     });
 
+    let secrets = context.secrets()?;
+    // Before its type is looked at: the error would show it.
+    secrets.refuse(&key, &serde_json::Value::from(text.as_str()).into())?;
+
     let make = async |db: &sea_orm::DatabaseTransaction| {
         let example = match wanted {
             None => edit::example(db, &scope, &layer, &key).await?,
@@ -73,7 +77,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         let value = parse_value(&key, &text, wanted, example.as_ref())?;
         let edits = Edits::from([(key.clone(), Some(value))]);
         let author = context.author(args.how.reason.clone());
-        edit::plan(db, context.namespace(), &layer, edits, author).await
+        edit::plan(db, context.namespace(), &layer, edits, &secrets, author).await
     };
     context.edit(&args.how, make).await
 }

@@ -1,5 +1,6 @@
 use setpoint_ops::Error;
 use setpoint_ops::edit::{self, Edits};
+use setpoint_ops::secret::Rules;
 
 use super::{Context, Exit, How, InLayer, key};
 
@@ -31,7 +32,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
             false => Edits::from([(key.clone(), None)]),
         };
         let author = context.author(args.how.reason.clone());
-        let plan = edit::plan(db, namespace, &layer, edits, author).await?;
+        let plan = edit::plan(db, namespace, &layer, edits, &Rules::default(), author).await?;
         if plan.changes.is_empty() {
             let help = match is_map {
                 true => {

@@ -9,7 +9,7 @@ use owo_colors::Style;
 use serde::Serialize;
 use setpoint_ops::TypedValue;
 use setpoint_ops::apply::Applied;
-use setpoint_ops::plan::{Change, Class, Plan};
+use setpoint_ops::plan::{Change, Class, FoundSecret, Plan};
 
 use super::{Context, How};
 use crate::console::{self, Exit};
@@ -61,7 +61,7 @@ pub(super) fn applied(context: &Context, plan: &Plan, applied: Applied) -> miett
 
 /// A plan as text: a line a key under its namespace and layer, and the counts.
 pub(super) fn text(plan: &Plan) -> String {
-    let mut text = String::new();
+    let mut text = moves(plan);
     let mut place = None;
     for change in &plan.changes {
         let here = (&change.namespace, &change.layer);
@@ -73,7 +73,44 @@ pub(super) fn text(plan: &Plan) -> String {
         }
         push_change(&mut text, change);
     }
-    writeln!(text, "{}", plan.summary).expect("a string takes every text");
+    text.push_str(&secrets(plan));
+    let moved = match plan.moves.len() {
+        0 => String::new(),
+        count if plan.changes.is_empty() => format!("{count} renamed"),
+        count => format!("{count} renamed, "),
+    };
+    let summary = match plan.changes.is_empty() && !moved.is_empty() {
+        true => String::new(),
+        false => plan.summary.to_string(),
+    };
+    writeln!(text, "{moved}{summary}").expect("a string takes every text");
+    text
+}
+
+/// The keys that get another name.
+fn moves(plan: &Plan) -> String {
+    let mut text = String::new();
+    for one in &plan.moves {
+        let edited = if one.live.is_some() { "" } else { " (its seed only)" };
+        let line = format!("  > {} is now {}{edited}", one.from, one.to);
+        text.push_str(&console::paint(&console::fitted(&line), Style::new().cyan()));
+        text.push('\n');
+    }
+    text
+}
+
+/// The secrets that were found in files, and what became of them.
+pub(super) fn secrets(plan: &Plan) -> String {
+    let mut text = String::new();
+    for secret in &plan.secrets {
+        let FoundSecret { key, origin, reference, .. } = secret;
+        let line = match reference {
+            Some(reference) => format!("  * {key}: a secret, now {reference}  ({origin})"),
+            None => format!("  * {key}: a secret, left out  ({origin})"),
+        };
+        text.push_str(&console::paint(&console::fitted(&line), Style::new().magenta()));
+        text.push('\n');
+    }
     text
 }
 
@@ -86,7 +123,7 @@ pub(super) fn conflicts(plan: &Plan) -> String {
     text
 }
 
-fn push_change(text: &mut String, change: &Change) {
+pub(super) fn push_change(text: &mut String, change: &Change) {
     let key = &change.key;
     let (before, after) = (value(change.before.as_ref()), value(change.after.as_ref()));
     let (sign, style) = match change.class {
@@ -113,10 +150,16 @@ fn push_change(text: &mut String, change: &Change) {
     text.push('\n');
     if change.class == Class::Conflict {
         let origin = change.origin.as_ref().map(|it| format!("  ({it})")).unwrap_or_default();
+        let provenance = change.provenance.as_deref();
+        let seed = provenance.and_then(|it| it.seed.as_ref());
+        let seed = seed.map(|it| format!("  (was {it})")).unwrap_or_default();
+        let live = provenance.and_then(|it| it.live.as_ref());
+        let live = live.map(|it| format!("  (revision {} by {})", it.revision, it.actor));
+        let live = live.unwrap_or_default();
         for line in [
-            format!("      live   {before}"),
+            format!("      live   {before}{live}"),
             format!("      new    {after}{origin}"),
-            format!("      before {}", value(change.seed.as_ref())),
+            format!("      before {}{seed}", value(change.seed.as_ref())),
         ] {
             text.push_str(&console::fitted(&line));
             text.push('\n');

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use setpoint_importers::{Key, Limits};
+use setpoint_importers::{Conversion, Limits, Mapping, Pattern};
 use validator::{Validate, ValidationError};
 
 use super::BASE;
@@ -98,8 +98,17 @@ pub(crate) enum LogFormat {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Namespace {
     /// The layers above `base`, the lowest first.
+    #[serde(default)]
     #[validate(custom(function = "are_layers"))]
     pub layers: Vec<String>,
+    /// Patterns of keys that are secrets.
+    #[serde(default)]
+    pub secret: Vec<Pattern>,
+    /// Patterns of keys that are none, whatever their names say.
+    #[serde(default)]
+    pub public: Vec<Pattern>,
+    /// A JSON Schema of the settings, which may say of keys that they are secrets.
+    pub schema: Option<PathBuf>,
 }
 
 /// A file, or all the files of a folder, and where their settings go.
@@ -111,10 +120,54 @@ pub(crate) struct Source {
     #[validate(custom(function = "is_name"))]
     pub namespace: Option<String>,
     pub layer: Option<String>,
-    #[validate(custom(function = "is_key"))]
     pub prefix: Option<String>,
     /// An importer's name, where the extension does not tell.
     pub format: Option<String>,
+    /// Patterns of keys that are left out. This and what follows speak of keys as the file has
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+    /// Other names, from pattern to pattern.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rename: BTreeMap<String, String>,
+    /// Other places, of a key and everything below it.
+    #[serde(default, rename = "move", skip_serializing_if = "BTreeMap::is_empty")]
+    pub moves: BTreeMap<String, String>,
+    /// How all names are written: `snake`, `camel` or `kebab`.
+    pub case: Option<String>,
+    /// Other types and units, by pattern.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub convert: BTreeMap<String, Conversion>,
+    /// Lists of maps that become maps, by pattern: the field that names each item.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub split: BTreeMap<String, String>,
+    /// Patterns of keys that are secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret: Vec<Pattern>,
+    /// Patterns of keys that are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public: Vec<Pattern>,
+    /// Whether the file follows the database.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub write_back: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+impl Source {
+    pub fn mapping(&self) -> Mapping {
+        Mapping {
+            case: self.case.clone(),
+            convert: self.convert.clone(),
+            drop: self.drop.clone(),
+            moves: self.moves.clone(),
+            prefix: self.prefix.clone(),
+            rename: self.rename.clone(),
+            split: self.split.clone(),
+        }
+    }
 }
 
 impl Default for Config {
@@ -156,13 +209,6 @@ fn are_layers(layers: &[String]) -> Result<(), ValidationError> {
         is_name(layer)?;
     }
     Ok(())
-}
-
-fn is_key(key: &str) -> Result<(), ValidationError> {
-    let parsed = Key::parse(key);
-    parsed
-        .map(drop)
-        .map_err(|error| ValidationError::new("key").with_message(error.to_string().into()))
 }
 
 fn is_database(place: &str) -> Result<(), ValidationError> {

@@ -183,9 +183,10 @@ fn a_wrong_value_names_the_file_that_holds_it() {
 
     Error: config::invalid
 
-      × `source.0.prefix` in setpoint.toml: segment 2 of `a..b` is empty; write ""
-      │ if that is its name
-      help: mend it there; nothing was done
+      × `source.0` in setpoint.toml: `prefix` has a key that cannot be read:
+      │ segment 2 of `a..b` is empty; write "" if that is its name
+      help: `prefix` takes whole keys, such as `ui.theme`; patterns are for drop,
+            rename, convert and split; nothing was done
     "#);
 }
 

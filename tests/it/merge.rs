@@ -176,14 +176,14 @@ fn a_map_over_an_edited_scalar_is_one_conflict(world: &World) {
     status 2
     -- stdout
       ! a
-          live   2
+          live   2  (revision 2 by ann)
           new    {"b":3,"c":{"d":4}}  (settings.yaml:1:8)
-          before 1
+          before 1  (was settings.yaml:1:4)
     1 conflict
     -- stderr
     originals are in backups/pre_migration_20260501T120000.000Z
     revision 3, 0 values read back; `setpoint revert 3` undoes it
-    the live values stay; settle with `setpoint migrate --strategy ours` or `theirs`
+    the live values stay; settle with --strategy ours or theirs, or key by key with --resolve KEY=ours
     theirs 0: (none) 3 4
     "#);
 }
@@ -208,7 +208,7 @@ fn a_scalar_over_a_map_with_an_edit_is_one_conflict(world: &World) {
     -- stderr
     originals are in backups/pre_migration_20260501T120000.000Z
     revision 3, 0 values read back; `setpoint revert 3` undoes it
-    the live values stay; settle with `setpoint migrate --strategy ours` or `theirs`
+    the live values stay; settle with --strategy ours or theirs, or key by key with --resolve KEY=ours
     ours 0, then 0: (none) 2 1
     "#);
 }

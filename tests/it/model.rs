@@ -15,8 +15,9 @@ use setpoint_ops::database::{Access, Database, Location, Settings as Opening, op
 use setpoint_ops::edit::{self, Edits};
 use setpoint_ops::import::{self, Strategy as Choice};
 use setpoint_ops::plan::{Author, Class, Plan};
+use setpoint_ops::secret::Rules;
 use setpoint_ops::setting::{Scope, list};
-use setpoint_ops::source::{Named, declare};
+use setpoint_ops::source::{Interpretation, Named, declare};
 use setpoint_ops::{Error, verify};
 
 use crate::table::{Merged, Settings, Table};
@@ -79,7 +80,9 @@ impl Program<'_> {
     async fn edit(&self, key: &Key, value: Option<TypedValue>) -> Result<Applied, Error> {
         let snapshot = self.database.snapshot().await?;
         let edits = Edits::from([(key.clone(), value)]);
-        let plan = edit::plan(&snapshot, &self.namespace, "base", edits, author()).await;
+        let plan =
+            edit::plan(&snapshot, &self.namespace, "base", edits, &Rules::default(), author())
+                .await;
         drop(snapshot);
         apply(self.database, &plan?, &[], Channel::Cli, DateTime::default()).await
     }
@@ -90,14 +93,15 @@ impl Program<'_> {
             path: self.folder.join(format!("{}.json", self.namespace)),
             namespace: self.namespace.clone(),
             layer: "base".to_owned(),
-            format: None,
-            prefix: None,
+            interpretation: Interpretation::default(),
+            write_back: false,
         };
         let (declared, _) = declare(&[named], self.folder)?;
         let snapshot = self.database.snapshot().await?;
         let limits = Limits::default();
         let import =
-            import::plan(&snapshot, &declared, self.folder, choice, &limits, author()).await;
+            import::plan(&snapshot, &declared, self.folder, &choice.into(), &limits, author())
+                .await;
         drop(snapshot);
         let import = import?;
         let (plan, sources) = (&import.plan, &import.sources);

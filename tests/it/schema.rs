@@ -93,7 +93,7 @@ fn fill(world: &World, key: &str) {
 }
 
 /// Table, columns and values.
-const ROWS: [(&str, &str, &str); 6] = [
+const ROWS: [(&str, &str, &str); 8] = [
     ("setting", "namespace, layer, key, value, value_type", "'n', 'base', 'KEY', '1.0', 'float'"),
     (
         "seed",
@@ -111,6 +111,12 @@ const ROWS: [(&str, &str, &str); 6] = [
         "hash, namespace, layer, key, choice, revision",
         "'KEY', 'n', 'base', 'k', 'ours', 1",
     ),
+    (
+        "ignored_drift",
+        "namespace, layer, key, hash, author, created_at",
+        "'n', 'base', 'KEY', '', 'a', ''",
+    ),
+    ("outbox", "namespace, path, revision, attempts", "'n', 'KEY', 1, 0"),
     ("revision", "id, at, actor, channel, kind", "NUMBER, '', 'a', 'cli', 'edit'"),
     ("change", "revision, namespace, layer, key, action", "NUMBER, 'n', 'base', 'KEY', 'add'"),
 ];
@@ -123,7 +129,7 @@ fn database_up_makes_an_empty_database(world: &World) {
     assert_snapshot!([made, again, list].map(|it| it.to_string()).join("\n"), @r"
     status 0
     -- stderr
-    [database]: 4 steps run
+    [database]: 5 steps run
     status 0
     -- stderr
     [database]: 0 steps run
@@ -144,14 +150,15 @@ fn database_status_lists_the_steps(world: &World) {
     m20261121_000001_create_settings     applied
     m20261121_000002_create_history      applied
     m20261121_000003_watch_raw_sql       applied
-    m20261121_000004_create_audit_views  missing
+    m20261121_000004_create_audit_views  applied
+    m20261121_000005_reconcile           missing
     ");
 }
 
 fn database_down_wants_yes_and_takes_steps_back(world: &World) {
     world.migrate("a: 1\n");
     let asked = world.refusal(&["database", "down"]);
-    world.ok(&["database", "down", "--steps", "4", "--yes"]);
+    world.ok(&["database", "down", "--steps", "5", "--yes"]);
 
     let status = world.json(&["database", "status"]);
     assert_snapshot!(format!("{asked}\n{} applied", status["applied"].as_array().unwrap().len()), @r"

@@ -29,13 +29,13 @@ pub enum EditError {
     Refused {
         path: String,
         /// All of them, in order of place.
-        refusals: Vec<Refusal>,
+        refusals: Vec<RefusedEdit>,
     },
 }
 
 /// One edit that cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct RefusedEdit {
     pub key: Key,
     /// Where the key stands, or what it would have to be put into.
     pub place: Place,
@@ -43,14 +43,14 @@ pub struct Refusal {
 }
 
 impl EditError {
-    pub(super) fn refused(path: String, mut refusals: Vec<Refusal>) -> Self {
+    pub(super) fn refused(path: String, mut refusals: Vec<RefusedEdit>) -> Self {
         refusals.sort_by(|a, b| (a.place, &a.key).cmp(&(b.place, &b.key)));
         refusals.dedup();
         Self::Refused { path, refusals }
     }
 
     /// Every edit that cannot be made; none if the file was refused for another reason.
-    pub fn refusals(&self) -> &[Refusal] {
+    pub fn refusals(&self) -> &[RefusedEdit] {
         match self {
             Self::Refused { refusals, .. } => refusals,
             _ => &[],
@@ -58,9 +58,9 @@ impl EditError {
     }
 }
 
-fn listed(path: &str, refusals: &[Refusal]) -> String {
+fn listed(path: &str, refusals: &[RefusedEdit]) -> String {
     let mut out = format!("`{path}` cannot be changed as asked");
-    for Refusal { key, place: at, reason } in refusals {
+    for RefusedEdit { key, place: at, reason } in refusals {
         write!(out, "\n{path}:{}:{}: `{key}`: {reason}", at.line, at.column)
             .expect("a String takes any text");
     }

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
-use super::{Edit, Refusal};
+use super::{Edit, RefusedEdit};
 use crate::Place;
 use crate::place::Lines;
 
@@ -16,7 +16,7 @@ pub(super) struct Work<'t> {
     /// What is said of the edit that is being made.
     pub current: EditId,
     pub splices: Vec<Splice>,
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<RefusedEdit>,
     lines: OnceCell<Lines<'t>>,
 }
 
@@ -80,7 +80,7 @@ impl<'t> Work<'t> {
 
     pub fn refuse_edit(&mut self, edit: EditId, place: Place, reason: impl Into<String>) {
         let key = self.edits[edit].key.clone();
-        self.refusals.push(Refusal { key, place, reason: reason.into() });
+        self.refusals.push(RefusedEdit { key, place, reason: reason.into() });
     }
 
     pub fn place(&self, at: usize) -> Place {
@@ -115,7 +115,7 @@ impl<'t> Work<'t> {
         Some(out)
     }
 
-    pub fn into_refusals(self) -> Vec<Refusal> {
+    pub fn into_refusals(self) -> Vec<RefusedEdit> {
         self.refusals
     }
 

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use insta::assert_snapshot;
 
 use crate::testing::{files, folder};
-use crate::{Because, Document, ImportError, Limits, is_secret_name, looks_secret, suggest_renames};
+use crate::{
+    Because, Document, ImportError, Limits, is_secret_name, looks_secret, suggest_renames,
+};
 
 /// The folder, if it is there.
 fn data() -> Option<PathBuf> {
@@ -96,9 +98,101 @@ fn files_that_were_committed_broken_are_refused_at_every_fault() {
 }
 
 #[test]
-use crate::{Because, Document, ImportError, Limits, is_secret_name, looks_secret, suggest_renames};
+fn the_keys_that_the_visualiser_renamed_are_suggested() {
+    let Some(data) = data() else { return };
+    let versions = files(&data.join("visionflow/history"));
+    let settings: Vec<Vec<_>> = versions
+        .iter()
+        .map(|path| {
+            let name = path.strip_prefix(&data).unwrap().to_string_lossy();
+            let entries = read(&data, &name).unwrap().entries.into_iter();
+            entries.map(|entry| (entry.key, entry.value)).collect()
+        })
+        .collect();
+
+    let mut lines = String::new();
+    for (neighbours, path) in settings.windows(2).zip(&versions[1..]) {
+        let suggestions = suggest_renames(&neighbours[0], &neighbours[1]);
+        let before: HashMap<_, _> = neighbours[0].iter().cloned().collect();
+        let now: HashMap<_, _> = neighbours[1].iter().cloned().collect();
+        for suggestion in suggestions {
+            let name = path.file_stem().unwrap().to_string_lossy();
+            writeln!(lines, "{} {suggestion}", &name[..2]).unwrap();
+            for pair in suggestion.pairs {
+                let same = before[&pair.from] == now[&pair.to];
+                assert_eq!(same, pair.because != Because::OtherValue, "{pair:?}");
             }
         }
     }
 
-use crate::{Because, Document, ImportError, Limits, is_secret_name, looks_secret, suggest_renames};
+    // Compared by hand: the four sections and all keys in snake case have their counterpart, and
+    // what was `time_step` is `dt`, the time step of the solver.
+    assert_snapshot!(lines, @r#"
+    03 move."visualisation.nodes" = "visualisation.graphs.logseq.nodes"  # 2 keys: same value, same last segment
+    03 move."visualisation.edges" = "visualisation.graphs.logseq.edges"  # 5 keys: same value, same last segment
+    03 move."visualisation.physics" = "visualisation.graphs.logseq.physics"  # 5 keys: same value, same last segment
+    03 move."visualisation.labels" = "visualisation.graphs.logseq.labels"  # 5 keys: same value, same last segment
+    05 case = "camel"  # 138 keys: same value, same name but for case; 53 keys: same name but for case, another value
+    05 rename."visualisation.graphs.visionflow.physics.time_step" = "visualisation.graphs.visionflow.physics.dt"  # same value in the same map
+    "#);
+}
+
+#[test]
+fn names_tell_secrets_of_integrations_this_well() {
+    let Some(data) = data() else { return };
+
+    // What is called a false positive here is typed as plain text, and a secret in truth.
+    let text = std::fs::read_to_string(data.join("deeptempo/integration_fields.json")).unwrap();
+    let integrations: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for integration in &integrations {
+        let id = integration["id"].as_str().unwrap();
+        for field in integration["fields"].as_array().unwrap() {
+            let name = field["name"].as_str().unwrap();
+            let outcome = match (field["type"] == "password", is_secret_name(&[id, name])) {
+                (true, true) => "true positive",
+                (false, true) => "false positive",
+                (true, false) => "false negative",
+                (false, false) => "true negative",
+            };
+            *counts.entry(outcome).or_default() += 1;
+            if outcome.starts_with("false") {
+                wrong.push(format!("{outcome}: {id}.{name}"));
+            }
+        }
+    }
+
+    assert_snapshot!(format!("{counts:?}\n{}", wrong.join("\n")), @r#"
+    {"false negative": 1, "false positive": 3, "true negative": 196, "true positive": 89}
+    false positive: prisma-cloud.access_key
+    false positive: lacework.api_key
+    false negative: pagerduty.integration_key
+    false positive: webhook.webhook_url
+    "#);
+}
+
+#[test]
+fn the_secrets_of_the_applications_are_these() {
+    let Some(data) = data() else { return };
+
+    let mut secrets = Vec::new();
+    for path in files(&data) {
+        let name = path.strip_prefix(&data).unwrap().to_string_lossy();
+        let Ok(document) = read(&data, &name) else { continue };
+        let found = document.entries.iter().filter(|it| looks_secret(&it.key, &it.value));
+        secrets.extend(found.map(|entry| format!("{name} {}", entry.key)));
+    }
+
+    assert_snapshot!(secrets.join("\n"), @r"
+    deeptempo/env.example CLAUDE_API_KEY
+    deeptempo/env.example AWS_SECRET_ACCESS_KEY
+    deeptempo/env.example TIMESKETCH_PASSWORD
+    deeptempo/env.example SPLUNK_PASSWORD
+    deeptempo/env.example CRIBL_PASSWORD
+    deeptempo/env.example GITHUB_TOKEN
+    deeptempo/env.example POSTGRESQL_CONNECTION_STRING
+    deeptempo/legacy/integrations_config.json integrations.virustotal.api_key
+    deeptempo/legacy/integrations_config.json integrations.misp.api_key
+    ");
+}

@@ -5,18 +5,19 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    QueryFilter,
 };
 use setpoint_entity::{seed, source};
-use setpoint_importers::Key;
+use setpoint_importers::{Format, Key, TypedValue};
 
 use crate::plan::{Change, Class, Plan, SourceStatus};
 use crate::source::{Imported, ReadSource, tree_hash};
-use crate::{Result, bulk, rows, time};
+use crate::{Result, bulk, hash, rows, time};
 
 /// Makes the seeds what the files say, except where a conflict is still open.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(super) async fn seeds(
+pub(crate) async fn seeds(
     db: &DatabaseTransaction,
     plan: &Plan,
     read: &[ReadSource],
@@ -41,9 +42,10 @@ pub(super) async fn seeds(
         let mut news = Vec::new();
         for entry in meaning.entries.iter() {
             let before = known.remove(entry.key.as_str());
-            if is_open(&entry.key) {
+            if is_open(&entry.key) || meaning.held.contains(&entry.key) {
                 continue;
             }
+            let raw_key = meaning.raw_keys.get(&entry.key).map(Key::to_string);
             let row = seed::Model {
                 namespace: namespace.to_owned(),
                 layer: layer.to_owned(),
@@ -54,11 +56,13 @@ pub(super) async fn seeds(
                 source: declared.path.clone(),
                 line: entry.place.line.into(),
                 column: entry.place.column.into(),
+                raw_key,
             };
             let said = (row.layer.as_str(), row.value.as_str(), row.format.as_deref());
             let same = |it: &SeedRow| {
                 said == (it.1.as_str(), it.2.as_str(), it.3.as_deref())
                     && (row.line, row.column) == (it.4, it.5)
+                    && row.raw_key == it.6
             };
             if !before.as_ref().is_some_and(same) {
                 news.push(row);
@@ -66,7 +70,7 @@ pub(super) async fn seeds(
         }
         for (key, row) in known {
             let parsed = rows::key(key.clone())?;
-            if !is_open(&parsed) {
+            if !is_open(&parsed) && !meaning.held.contains(&parsed) {
                 seed::Entity::delete_by_id((namespace.to_owned(), row.1, key)).exec(db).await?;
             }
         }
@@ -75,15 +79,42 @@ pub(super) async fn seeds(
     Ok(())
 }
 
-/// Key, layer, value, format, line and column.
-type SeedRow = (String, String, String, Option<String>, i64, i64);
+/// Gives the seeds of keys that move their new keys.
+pub(super) async fn moves(db: &DatabaseTransaction, plan: &Plan) -> Result<()> {
+    const CHUNK_ROWS: usize = 500;
+    let mut moved = Vec::new();
+    for one_layer in
+        plan.moves.chunk_by(|a, b| (&a.namespace, &a.layer) == (&b.namespace, &b.layer))
+    {
+        for chunk in one_layer.chunks(CHUNK_ROWS) {
+            let to: HashMap<&str, &Key> =
+                chunk.iter().map(|it| (it.from.as_str(), &it.to)).collect();
+            let here = Condition::all()
+                .add(seed::Column::Namespace.eq(&chunk[0].namespace))
+                .add(seed::Column::Layer.eq(&chunk[0].layer))
+                .add(seed::Column::Key.is_in(to.keys().copied()));
+            let found = seed::Entity::find().filter(here.clone()).all(db).await?;
+            seed::Entity::delete_many().filter(here).exec(db).await?;
+            moved.extend(found.into_iter().map(|row| seed::Model {
+                key: to[row.key.as_str()].to_string(),
+                raw_key: Some(row.raw_key.unwrap_or(row.key)),
+                ..row
+            }));
+        }
+    }
+    // Only now, as one may go where another was.
+    write_seeds(db, moved).await
+}
+
+/// Key, layer, value, format, line, column, and the key as the file has it.
+type SeedRow = (String, String, String, Option<String>, i64, i64, Option<String>);
 
 async fn seeds_of(
     db: &DatabaseTransaction,
     namespace: &str,
     path: &str,
 ) -> Result<HashMap<String, SeedRow>> {
-    let columns = ["key", "layer", "value", "format", "line", "column"];
+    let columns = ["key", "layer", "value", "format", "line", "column", "raw_key"];
     let condition = "namespace = $1 AND source = $2";
     let values = [namespace.into(), path.into()];
     let rows: Vec<SeedRow> = bulk::select(db, &columns, "seed", condition, values).await?;
@@ -91,12 +122,22 @@ async fn seeds_of(
 }
 
 async fn write_seeds(db: &DatabaseTransaction, news: Vec<seed::Model>) -> Result<()> {
-    let columns =
-        ["namespace", "layer", "key", "value", "value_type", "format", "source", "line", "column"];
+    let columns = [
+        "namespace",
+        "layer",
+        "key",
+        "value",
+        "value_type",
+        "format",
+        "source",
+        "line",
+        "column",
+        "raw_key",
+    ];
     let overwrite = "ON CONFLICT (namespace, layer, key) DO UPDATE SET value = excluded.value, \
                      value_type = excluded.value_type, format = excluded.format, \
                      source = excluded.source, line = excluded.line, \
-                     \"column\" = excluded.\"column\"";
+                     \"column\" = excluded.\"column\", raw_key = excluded.raw_key";
     let rows = news.into_iter().map(|it| {
         [
             it.namespace.into(),
@@ -108,6 +149,7 @@ async fn write_seeds(db: &DatabaseTransaction, news: Vec<seed::Model>) -> Result
             it.source.into(),
             it.line.into(),
             it.column.into(),
+            it.raw_key.into(),
         ]
     });
     bulk::insert(db, "seed", columns, overwrite, rows).await
@@ -115,7 +157,7 @@ async fn write_seeds(db: &DatabaseTransaction, news: Vec<seed::Model>) -> Result
 
 /// Keeps each file that was read as it was.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(super) async fn sources(
+pub(crate) async fn sources(
     db: &DatabaseTransaction,
     plan: &Plan,
     read: &[ReadSource],
@@ -123,7 +165,7 @@ pub(super) async fn sources(
     now: DateTime<Utc>,
 ) -> Result<()> {
     for source in read {
-        let Some(meaning) = &source.meaning else { continue };
+        let Some(meaning) = source.meaning.as_ref().filter(|_| source.is_whole) else { continue };
         let declared = &source.declared;
         let id = (declared.namespace.clone(), declared.path.clone());
         let last = source::Entity::find_by_id(id).into_partial_model::<Imported>().one(db).await?;
@@ -157,7 +199,12 @@ pub(super) async fn sources(
             imported_at: time::stamp(now),
             imported_by: plan.author.actor.clone(),
             revision,
-            original: source.bytes.clone(),
+            interpretation: declared.interpretation.to_text(),
+            original: meaning.masked.as_ref().unwrap_or(&source.bytes).clone(),
+            original_hash: meaning.masked.as_ref().map(|it| hash::of_bytes(it)),
+            skipped_hash: None,
+            skipped_at: None,
+            skipped_by: None,
         };
         let row = row.into_active_model().reset_all();
         match last {
@@ -174,9 +221,10 @@ pub(super) async fn resolutions(
     plan: &Plan,
     revision: i64,
 ) -> Result<()> {
-    let columns = ["hash", "namespace", "layer", "key", "choice", "revision"];
+    let columns = ["hash", "namespace", "layer", "key", "choice", "revision", "value", "format"];
     let overwrite = "ON CONFLICT (hash) DO UPDATE SET choice = excluded.choice, \
-                     revision = excluded.revision";
+                     revision = excluded.revision, value = excluded.value, \
+                     format = excluded.format";
     let rows = plan.resolutions.iter().map(|it| {
         [
             it.hash.as_str().into(),
@@ -185,6 +233,8 @@ pub(super) async fn resolutions(
             it.key.as_str().into(),
             it.choice.as_str().into(),
             revision.into(),
+            it.value.as_ref().map(TypedValue::text).into(),
+            it.value.as_ref().and_then(|it| it.format).map(Format::as_str).into(),
         ]
     });
     bulk::insert(db, "resolution", columns, overwrite, rows).await

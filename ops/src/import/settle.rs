@@ -7,34 +7,51 @@ use serde::Serialize;
 use setpoint_entity::resolution;
 use setpoint_importers::{Key, TypedValue};
 
-use super::{Layer, Merged, Strategy};
+use super::{Choices, Layer, Merged, Resolve, Strategy};
+use crate::edit::parse_value;
 use crate::plan::{Choice, Class, Resolution};
-use crate::{Result, hash};
+use crate::{Result, hash, rows};
+
+/// A choice that settles a conflict.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Settled {
+    Ours,
+    Theirs,
+    Value(TypedValue),
+}
 
 /// The choices of one layer that were made before, by the hash of the conflict.
 pub(super) async fn remembered(
     db: &impl ConnectionTrait,
     namespace: &str,
     layer: &str,
-) -> Result<HashMap<String, Choice>> {
+) -> Result<HashMap<String, Settled>> {
     let found = resolution::Entity::find()
         .filter(resolution::Column::Namespace.eq(namespace))
         .filter(resolution::Column::Layer.eq(layer));
     let choice = |row: resolution::Model| {
-        let theirs = row.choice == Choice::Theirs.as_str();
-        (row.hash, if theirs { Choice::Theirs } else { Choice::Ours })
+        let settled = match (row.value, row.choice == Choice::Theirs.as_str()) {
+            (Some(text), _) => Settled::Value(rows::value(&text, row.format.as_deref())?),
+            (None, true) => Settled::Theirs,
+            (None, false) => Settled::Ours,
+        };
+        Ok((row.hash, settled))
     };
-    Ok(found.all(db).await?.into_iter().map(choice).collect())
+    found.all(db).await?.into_iter().map(choice).collect()
 }
 
-/// Carries out what was chosen for conflicts, and what was chosen before for the same ones.
+/// Carries out what is chosen for conflicts, and what was chosen before for the same ones.
+///
+/// # Errors
+///
+/// [`crate::Error::WrongType`] if a chosen value is none that its key can have.
 pub(super) fn settle(
     merged: Vec<Merged>,
-    strategy: Strategy,
-    remembered: &HashMap<String, Choice>,
+    choices: &Choices,
+    remembered: &HashMap<String, Settled>,
     (namespace, name): (&str, &str),
     layer: &Layer<'_>,
-) -> (Vec<Merged>, Vec<Resolution>) {
+) -> Result<(Vec<Merged>, Vec<Resolution>)> {
     let mut settled = Vec::with_capacity(merged.len());
     let mut resolutions = Vec::new();
     for mut one in merged {
@@ -43,11 +60,12 @@ pub(super) fn settle(
             continue;
         }
         let hash = hash_of(namespace, name, &one);
-        let choice = match strategy {
-            Strategy::Ours => Some(Choice::Ours),
-            Strategy::Theirs => Some(Choice::Theirs),
-            Strategy::Ask | Strategy::Fail => remembered.get(&hash).copied(),
-        };
+        let own = choices.by_key.get(&one.key).map(|it| it.settled(&one)).transpose()?;
+        let choice = own.or_else(|| match choices.strategy {
+            Strategy::Ours => Some(Settled::Ours),
+            Strategy::Theirs => Some(Settled::Theirs),
+            Strategy::Ask | Strategy::Fail => remembered.get(&hash).cloned(),
+        });
         let Some(choice) = choice else {
             settled.push(one);
             continue;
@@ -57,18 +75,49 @@ pub(super) fn settle(
             namespace: namespace.to_owned(),
             layer: name.to_owned(),
             key: one.key.clone(),
-            choice,
+            choice: choice.name(),
+            value: choice.value().cloned(),
         });
         match choice {
-            Choice::Theirs => settled.extend(theirs_below(&one, layer)),
-            Choice::Ours => {
+            Settled::Theirs => settled.extend(theirs_below(&one, layer)),
+            Settled::Value(value) => settled.extend(value_at(&one, value, layer)),
+            Settled::Ours => {
                 one.class = Class::Keep;
                 one.after = one.before.clone();
                 settled.push(one);
             }
         }
     }
-    (settled, resolutions)
+    Ok((settled, resolutions))
+}
+
+impl Resolve {
+    fn settled(&self, conflict: &Merged) -> Result<Settled> {
+        let example = conflict.before.as_ref().or(conflict.after.as_ref());
+        let example = example.filter(|it| !matches!(it.json, serde_json::Value::Object(_)));
+        Ok(match self {
+            Self::Ours => Settled::Ours,
+            Self::Theirs => Settled::Theirs,
+            Self::Value(text) => Settled::Value(parse_value(&conflict.key, text, None, example)?),
+        })
+    }
+}
+
+impl Settled {
+    fn name(&self) -> Choice {
+        match self {
+            Self::Ours => Choice::Ours,
+            Self::Theirs => Choice::Theirs,
+            Self::Value(_) => Choice::Value,
+        }
+    }
+
+    fn value(&self) -> Option<&TypedValue> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Ours | Self::Theirs => None,
+        }
+    }
 }
 
 fn hash_of(namespace: &str, layer: &str, conflict: &Merged) -> String {
@@ -106,22 +155,37 @@ fn theirs_below(conflict: &Merged, layer: &Layer<'_>) -> Vec<Merged> {
         HashSet::from([root])
     };
     let change = |key: &Key| {
-        let (before, theirs) = (layer.live.get(key), layer.theirs.get(key.as_str()));
-        let class = match (before, theirs) {
-            (None, Some(_)) => Class::Add,
-            (Some(_), None) => Class::Delete,
-            (Some(before), Some(theirs)) if *before != theirs.entry.value => Class::Update,
-            _ => return None,
-        };
-        Some(Merged {
-            key: key.clone(),
-            class,
-            before: before.cloned(),
-            after: theirs.map(|it| it.entry.value.clone()),
-            seed: None,
-            origin: theirs.map(|it| it.origin()),
-            subtree: false,
-        })
+        let theirs = layer.theirs.get(key.as_str());
+        let after = theirs.map(|it| &it.entry.value);
+        Some(Merged { origin: theirs.map(|it| it.origin()), ..chosen(key, after, layer)? })
     };
     keys.into_iter().filter_map(change).collect()
+}
+
+/// The changes that make a key `value`, and leave nothing below it.
+fn value_at(conflict: &Merged, value: TypedValue, layer: &Layer<'_>) -> Vec<Merged> {
+    let root = &conflict.key;
+    let below = layer.live.keys().filter(|it| *it != root && it.starts_with(root));
+    let gone = below.filter_map(|key| chosen(key, None, layer));
+    gone.chain(chosen(root, Some(&value), layer)).collect()
+}
+
+/// The change that makes the live value of `key` what was chosen, if it is not that already.
+fn chosen(key: &Key, after: Option<&TypedValue>, layer: &Layer<'_>) -> Option<Merged> {
+    let before = layer.live.get(key);
+    let class = match (before, after) {
+        (None, Some(_)) => Class::Add,
+        (Some(_), None) => Class::Delete,
+        (Some(before), Some(after)) if before != after => Class::Update,
+        _ => return None,
+    };
+    Some(Merged {
+        key: key.clone(),
+        class,
+        before: before.cloned(),
+        after: after.cloned(),
+        seed: None,
+        origin: None,
+        subtree: false,
+    })
 }

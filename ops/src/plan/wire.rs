@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use setpoint_importers::{Format, Key, TypedValue, ValueType};
 
-use super::{Class, Origin};
+use super::{Class, Origin, Provenance};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Change {
@@ -20,6 +20,8 @@ pub(super) struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seed: Option<Value>,
     origin: Option<Origin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provenance: Option<Box<Provenance>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before_type: Option<ValueType>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,6 +55,7 @@ impl From<super::Change> for Change {
             after: change.after.map_or(Value::Null, |it| it.json),
             seed: change.seed.map(|it| it.json),
             origin: change.origin,
+            provenance: change.provenance,
         }
     }
 }
@@ -71,6 +74,7 @@ impl From<Change> for super::Change {
             after: side(wire.after, wire.after_type, wire.after_format),
             seed: side(wire.seed.unwrap_or_default(), wire.seed_type, wire.seed_format),
             origin: wire.origin,
+            provenance: wire.provenance,
         }
     }
 }

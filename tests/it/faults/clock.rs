@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use setpoint_ops::apply::{Applied, Channel, apply};
 use setpoint_ops::database::{self, Access, Location, Settings};
 use setpoint_ops::plan::Author;
+use setpoint_ops::secret::Rules;
 use setpoint_ops::{Key, TypedValue, audit, edit};
 
 use super::assert_sound;
@@ -29,7 +30,10 @@ fn revisions_stay_in_order_when_the_clock_goes_back(world: &World) {
             let value = TypedValue::from(serde_json::Value::from(value));
             let edits = [(Key::parse("a").unwrap(), Some(value))].into();
             let author = Author { actor: "ann".to_owned(), reason: None };
-            let plan = edit::plan(&db.connection, "default", "base", edits, author).await.unwrap();
+            let plan =
+                edit::plan(&db.connection, "default", "base", edits, &Rules::default(), author)
+                    .await
+                    .unwrap();
             let now: DateTime<Utc> = now.parse().unwrap();
             applied.push(apply(&db, &plan, &[], Channel::Cli, now).await.unwrap());
         }

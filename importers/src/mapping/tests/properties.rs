@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use crate::mapping::Mapping;
-use crate::{Entry, Key, Place, TypedValue};
+use crate::{Entry, Key, Place, Span, TypedValue};
 
 /// Short keys of few names, so that rules meet them often.
 fn any_key() -> impl Strategy<Value = Key> {
@@ -70,6 +70,7 @@ proptest! {
                 key: Key::from_segments([name]).unwrap(),
                 value: TypedValue::from(json!([name])),
                 place: Place::START,
+                span: Span::default(),
             })
             .collect();
         let mapper = Mapping::default().check().unwrap();

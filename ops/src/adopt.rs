@@ -1,0 +1,290 @@
+//! Live values into the files they came from, as a plan: afterwards a file says what is live.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use setpoint_entity::seed;
+use setpoint_importers::{Edit, Entry, Key, Limits, TypedValue};
+
+use crate::apply::head;
+use crate::drift::{self, Drift, Kind as DriftKind};
+use crate::file::Rewrite;
+use crate::import::Import;
+use crate::plan::{Author, Base, Change, Class, Kind, Origin, Plan, SourceStatus};
+use crate::source::{
+    Content, Declared, Imported, Meaning, ReadSource, imported, read_bytes, with_known,
+};
+use crate::{Error, Result, hash, rows};
+
+/// What is to be adopted, in one namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Everything that was edited here and nobody ignores.
+    All,
+    /// These keys and those below them, whatever their drift is.
+    Keys(Vec<Key>),
+}
+
+/// Plans to write live values into their files: comments, order, quoting and anchors stay.
+///
+/// # Errors
+///
+/// [`Error::NoDrift`] for a key that is in line; [`Error::NoHome`] if no file can take a key;
+/// [`Error::Edit`] with every key that a file cannot be made to say; those of reading the
+/// files; [`Error::Database`].
+#[expect(clippy::too_many_arguments, reason = "context first, then inputs, then now")]
+pub async fn plan(
+    db: &impl ConnectionTrait,
+    declared: &[Declared],
+    root: &Path,
+    namespace: &str,
+    wanted: &Wanted,
+    limits: &Limits,
+    author: Author,
+    now: DateTime<Utc>,
+) -> Result<Import> {
+    let head = head(db).await?;
+    let found = drift::report(db, declared, root, &[], limits, now).await?.drift;
+    let chosen = wanted.of(found, namespace)?;
+    let known = imported(db).await?;
+    let declared = with_known(declared, &known, root)?;
+
+    let mut by_file = BTreeMap::<String, Vec<Drift>>::new();
+    for one in chosen {
+        let path = match &one.source {
+            Some(path) => path.clone(),
+            None => {
+                let key = one.key.as_ref().expect("what has no source is a key that no file has");
+                let found = home(db, namespace, &one.layer, key, &declared).await?;
+                found.ok_or_else(|| Error::NoHome {
+                    key: key.to_string(),
+                    help: "more than one file of its layer could, or none".to_owned(),
+                })?
+            }
+        };
+        by_file.entry(path).or_default().push(one);
+    }
+
+    let mut changes = Vec::new();
+    let mut sources = Vec::new();
+    let mut rewrites = Vec::new();
+    for (path, drift) in by_file {
+        let is_it = |it: &&Declared| it.namespace == namespace && it.path == path;
+        let declared = declared.iter().find(is_it).expect("a file with drift is declared or known");
+        let last = known.iter().find(|it| it.namespace == namespace && it.path == path);
+        let file = Open::of(declared, last, limits)?;
+        let values: Vec<(Key, Option<TypedValue>)> =
+            drift.iter().filter_map(|it| Some((it.key.clone()?, it.live.clone()))).collect();
+        let seeds = seeds_of(db, namespace, &path).await?;
+        let (source, rewrite) = file.saying(&values, &seeds, limits)?;
+        changes.extend(values.into_iter().map(|(key, live)| converge(&source, key, live, &drift)));
+        sources.push(source);
+        rewrites.push(rewrite);
+    }
+    let planned = sources.iter().map(ReadSource::planned).collect();
+    let plan = Plan::new(Kind::Adopt, Base::of(&head), author, planned, changes);
+    Ok(Import { plan, sources, rewrites })
+}
+
+impl Wanted {
+    fn of(&self, drift: Vec<Drift>, namespace: &str) -> Result<Vec<Drift>> {
+        let here = drift.into_iter().filter(|it| it.namespace == namespace && it.key.is_some());
+        let here: Vec<Drift> = here.collect();
+        match self {
+            Self::All => Ok(here
+                .into_iter()
+                .filter(|it| matches!(it.kind, DriftKind::EditedHere | DriftKind::UnknownKey))
+                .filter(|it| !it.is_ignored())
+                .collect()),
+            Self::Keys(keys) => {
+                let is_at = |it: &Drift, key: &Key| {
+                    it.key.as_ref().is_some_and(|found| found.starts_with(key))
+                };
+                let missing = keys.iter().find(|key| !here.iter().any(|it| is_at(it, key)));
+                if let Some(key) = missing {
+                    let (namespace, key) = (namespace.to_owned(), key.to_string());
+                    return Err(Error::NoDrift { namespace, key });
+                }
+                Ok(here.into_iter().filter(|it| keys.iter().any(|key| is_at(it, key))).collect())
+            }
+        }
+    }
+}
+
+fn converge(source: &ReadSource, key: Key, live: Option<TypedValue>, drift: &[Drift]) -> Change {
+    let meaning = source.meaning.as_ref();
+    let entry = meaning.and_then(|it| it.entries.iter().find(|it| it.key == key));
+    let declared = &source.declared;
+    let layer = drift.iter().find(|it| it.key.as_ref() == Some(&key)).map(|it| &it.layer);
+    Change {
+        namespace: declared.namespace.clone(),
+        layer: layer.unwrap_or(&declared.layer).clone(),
+        class: Class::Converge,
+        before: live.clone(),
+        after: live,
+        seed: None,
+        origin: entry.map(|it| Origin {
+            file: declared.path.clone(),
+            line: it.place.line,
+            column: it.place.column,
+        }),
+        provenance: None,
+        key,
+    }
+}
+
+/// The file that a new key of a layer belongs to: the only one that has keys of the nearest map
+/// it lies in, or the only one of the layer.
+pub(crate) async fn home(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    layer: &str,
+    key: &Key,
+    declared: &[Declared],
+) -> Result<Option<String>> {
+    for above in key.ancestors() {
+        let below = Condition::all()
+            .add(seed::Column::Key.gt(format!("{above}.")))
+            .add(seed::Column::Key.lt(format!("{above}/")));
+        let mut sources: Vec<String> = seed::Entity::find()
+            .select_only()
+            .column(seed::Column::Source)
+            .distinct()
+            .filter(seed::Column::Namespace.eq(namespace))
+            .filter(seed::Column::Layer.eq(layer))
+            .filter(below)
+            .limit(2)
+            .into_tuple()
+            .all(db)
+            .await?;
+        match sources.len() {
+            0 => {}
+            1 => return Ok(sources.pop()),
+            _ => return Ok(None),
+        }
+    }
+    let mut of_layer = declared.iter().filter(|it| it.namespace == namespace && it.layer == layer);
+    Ok(match (of_layer.next(), of_layer.next()) {
+        (Some(only), None) => Some(only.path.clone()),
+        _ => None,
+    })
+}
+
+/// The keys that a source has seeds of, each with its name in the file if that is another.
+pub(crate) type SeedKeys = HashMap<Key, Option<Key>>;
+
+pub(crate) async fn seeds_of(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    path: &str,
+) -> Result<SeedKeys> {
+    let found = seed::Entity::find()
+        .select_only()
+        .columns([seed::Column::Key, seed::Column::RawKey])
+        .filter(seed::Column::Namespace.eq(namespace))
+        .filter(seed::Column::Source.eq(path));
+    let found: Vec<(String, Option<String>)> = found.into_tuple().all(db).await?;
+    let keys = found
+        .into_iter()
+        .map(|(key, raw_key)| Ok((rows::key(key)?, raw_key.map(rows::key).transpose()?)));
+    keys.collect()
+}
+
+/// A file that is to say something else.
+pub(crate) struct Open<'a> {
+    declared: &'a Declared,
+    bytes: Vec<u8>,
+    pub meaning: Meaning,
+    /// Whether it says just what was imported of it.
+    is_settled: bool,
+}
+
+impl<'a> Open<'a> {
+    pub(crate) fn of(
+        declared: &'a Declared,
+        last: Option<&Imported>,
+        limits: &Limits,
+    ) -> Result<Self> {
+        let bytes = read_bytes(declared, limits)??;
+        let meaning = Meaning::of(declared, &bytes, limits)??;
+        let is_settled = last.is_some_and(|last| {
+            last.tree_hash == meaning.tree_hash
+                && last.declaration_hash == declared.hash()
+                && last.open_conflicts == 0
+        });
+        Ok(Self { declared, bytes, meaning, is_settled })
+    }
+
+    /// The same file with `values`, as it will be read, and how it is written.
+    pub(crate) fn saying(
+        self,
+        values: &[(Key, Option<TypedValue>)],
+        seeds: &SeedKeys,
+        limits: &Limits,
+    ) -> Result<(ReadSource, Rewrite)> {
+        let declared = self.declared;
+        let Content::File(file) = &declared.content else {
+            return Err(Error::NoHome {
+                key: values.first().map(|(key, _)| key.to_string()).unwrap_or_default(),
+                help: format!("{} is part of the program", declared.path),
+            });
+        };
+        let edits = values.iter().map(|(key, value)| self.edit(key, value.as_ref(), seeds));
+        let edits: Vec<Edit> = edits.collect::<Result<_>>()?;
+        let (name, format) = (Path::new(&declared.path), self.meaning.format.as_str());
+        let after = setpoint_importers::edit(name, &self.bytes, Some(format), limits, &edits)?;
+
+        let mut meaning = Meaning::of(declared, &after, limits)??;
+        let says: HashMap<&Key, &TypedValue> =
+            meaning.entries.iter().map(|it| (&it.key, &it.value)).collect();
+        if let Some((key, _)) =
+            values.iter().find(|(key, it)| says.get(key) != it.as_ref().as_ref())
+        {
+            return Err(Error::NotTheSame {
+                path: declared.path.clone(),
+                key: key.to_string(),
+                reason: "it would come back with another type".to_owned(),
+            });
+        }
+        if !self.is_settled {
+            let taken: HashSet<&Key> = values.iter().map(|(key, _)| key).collect();
+            let all = meaning.entries.iter().map(|Entry { key, .. }| key).chain(seeds.keys());
+            let held: Vec<Key> = all.filter(|it| !taken.contains(it)).cloned().collect();
+            meaning.held.extend(held);
+        }
+        let rewrite = Rewrite {
+            name: declared.path.clone(),
+            path: file.clone(),
+            before: Some(self.bytes),
+            after: after.clone(),
+            private: false,
+        };
+        let source = ReadSource {
+            declared: declared.clone(),
+            status: SourceStatus::Changed,
+            raw_hash: hash::of_bytes(&after),
+            declaration_hash: declared.hash(),
+            bytes: after,
+            meaning: Some(meaning),
+            is_whole: self.is_settled,
+        };
+        Ok((source, rewrite))
+    }
+
+    fn edit(&self, key: &Key, value: Option<&TypedValue>, seeds: &SeedKeys) -> Result<Edit> {
+        let mapper = self.declared.mapper()?;
+        let in_file = self.meaning.raw_keys.get(key).or_else(|| seeds.get(key)?.as_ref());
+        let raw_key = match in_file {
+            Some(raw_key) => raw_key.clone(),
+            None => mapper.unmap(key).ok_or_else(|| Error::NoHome {
+                key: key.to_string(),
+                help: format!("the mapping of {} makes no such key", self.declared.path),
+            })?,
+        };
+        let written = self.meaning.written.get(&raw_key).copied();
+        let value = value.map(|it| mapper.unvalue(&raw_key, it, written)).transpose()?;
+        Ok(Edit { key: raw_key, value })
+    }
+}

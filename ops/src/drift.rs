@@ -1,0 +1,387 @@
+//! Where file, seed and database disagree. Read only: the comparison is that of an import.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use serde::{Serialize, Serializer};
+use setpoint_importers::{Key, Limits, TypedValue};
+
+use crate::ignore::{self, Ignored};
+use crate::import::{Difference, differences};
+use crate::plan::{Origin, SourceStatus};
+use crate::source::{Declared, Imported, ReadSource, imported, read, with_known};
+use crate::{Error, Result, hash, rows};
+
+/// Everything that is out of line, and what was looked at.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// In order of namespace, layer and key. What concerns a whole file comes first.
+    pub drift: Vec<Drift>,
+    /// How many files were compared.
+    pub files: usize,
+}
+
+/// One key, or one file, that is out of line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Drift {
+    pub namespace: String,
+    pub layer: String,
+    /// None if it is the file as a whole.
+    pub key: Option<Key>,
+    pub kind: Kind,
+    /// The file that has the key, or had it.
+    pub source: Option<String>,
+    #[serde(serialize_with = "json_of")]
+    pub file: Option<TypedValue>,
+    #[serde(serialize_with = "json_of")]
+    pub seed: Option<TypedValue>,
+    #[serde(serialize_with = "json_of")]
+    pub live: Option<TypedValue>,
+    /// Where the file says it.
+    pub origin: Option<Origin>,
+    /// Of the three values: an ignored drift is told again when it is another.
+    pub hash: String,
+    pub ignored: Option<Ignored>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The file that was imported is not there.
+    FileMissing,
+    /// It is there, and cannot be read.
+    FileUnreadable,
+    /// The file was never imported: what of it is live is not known.
+    ImportUnknown,
+    /// The file is as it was imported, the database is not.
+    EditedHere,
+    /// The database is as it was imported, the file is not.
+    UpdateAvailable,
+    /// The file does not have the key any more.
+    KeyRemoved,
+    /// Neither is.
+    Both,
+    /// No file has it.
+    UnknownKey,
+}
+
+impl Report {
+    /// What nobody has chosen to ignore.
+    pub fn open(&self) -> impl Iterator<Item = &Drift> {
+        self.drift.iter().filter(|it| !it.is_ignored())
+    }
+}
+
+/// Compares `declared` files, and all others that were imported, with seeds and live values.
+/// With `only` these paths alone.
+///
+/// # Errors
+///
+/// [`Error::ClaimedTwice`], [`Error::Mapping`], [`Error::Database`]. A file that cannot be read
+/// is drift, not an error.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn report(
+    db: &impl ConnectionTrait,
+    declared: &[Declared],
+    root: &Path,
+    only: &[String],
+    limits: &Limits,
+    now: DateTime<Utc>,
+) -> Result<Report> {
+    let known = imported(db).await?;
+    let mut declared = with_known(declared, &known, root)?;
+    declared.retain(|it| only.is_empty() || only.contains(&it.path));
+    let mut drift = Vec::new();
+    let mut sources = Vec::new();
+    for one in &declared {
+        match state_of(one, &known, limits)? {
+            Ok(source) => sources.push(source),
+            Err(out) => drift.push(out),
+        }
+    }
+    let files = declared.len();
+    drift.extend(differences(db, &sources, root).await?.into_iter().map(Drift::from));
+    let settled: Vec<&Declared> = declared.iter().filter(|it| is_known(it, &known)).collect();
+    drift.extend(edited_in_unchanged(db, &settled, &sources, only.is_empty()).await?);
+
+    let layers: HashSet<_> = declared.iter().map(|it| (&it.namespace, &it.layer)).collect();
+    let unknown: HashSet<_> = drift
+        .iter()
+        .filter(|it| it.kind == Kind::ImportUnknown)
+        .map(|it| (it.namespace.clone(), it.layer.clone()))
+        .collect();
+    // Whose key it is can only be told where every file of the layer was imported.
+    drift.retain(|it| {
+        it.kind != Kind::UnknownKey
+            || layers.contains(&(&it.namespace, &it.layer))
+                && !unknown.contains(&(it.namespace.clone(), it.layer.clone()))
+    });
+    drift.sort_by(|a, b| {
+        let place = |it: &Drift| (it.key.is_some(), it.namespace.clone(), it.layer.clone());
+        place(a).cmp(&place(b)).then_with(|| (&a.key, &a.source).cmp(&(&b.key, &b.source)))
+    });
+    ignore::mark(db, &mut drift, now).await?;
+    Ok(Report { drift, files })
+}
+
+fn is_known(declared: &Declared, known: &[Imported]) -> bool {
+    known.iter().any(|it| it.namespace == declared.namespace && it.path == declared.path)
+}
+
+/// The file as it is, or that it is not there to be compared.
+fn state_of(
+    declared: &Declared,
+    known: &[Imported],
+    limits: &Limits,
+) -> Result<Result<ReadSource, Drift>> {
+    let of_file = |kind| Ok(Err(Drift::of_file(declared, kind)));
+    let source = match read(std::slice::from_ref(declared), known, limits) {
+        Ok(mut sources) => sources.remove(0),
+        Err(Error::Unreadable { source, .. })
+            if source.kind() == std::io::ErrorKind::NotFound && is_known(declared, known) =>
+        {
+            return of_file(Kind::FileMissing);
+        }
+        Err(Error::Unreadable { .. } | Error::Outside { .. } | Error::Import(_)) => {
+            return of_file(Kind::FileUnreadable);
+        }
+        Err(error) => return Err(error),
+    };
+    match source.status {
+        SourceStatus::New => of_file(Kind::ImportUnknown),
+        SourceStatus::Skipped => {
+            Ok(Ok(ReadSource { meaning: None, status: SourceStatus::Unchanged, ..source }))
+        }
+        _ => Ok(Ok(source)),
+    }
+}
+
+const EDITED: &str = "
+SELECT s.layer, s.key, s.source, s.line, s.\"column\", s.value AS seed, s.format AS seed_format,
+       l.value AS live, l.format AS live_format
+FROM seed s LEFT JOIN setting l
+ON l.namespace = s.namespace AND l.layer = s.layer AND l.key = s.key
+WHERE s.namespace = $1
+AND (l.value IS NULL OR l.value <> s.value OR l.format IS DISTINCT FROM s.format)";
+
+const OWN: &str = "
+SELECT l.layer, l.key, NULL AS source, NULL AS line, NULL AS \"column\", NULL AS seed,
+       NULL AS seed_format, l.value AS live, l.format AS live_format
+FROM setting l LEFT JOIN seed s
+ON s.namespace = l.namespace AND s.layer = l.layer AND s.key = l.key
+WHERE l.namespace = $1 AND s.key IS NULL";
+
+#[derive(FromQueryResult)]
+struct Row {
+    layer: String,
+    key: String,
+    source: Option<String>,
+    line: Option<i64>,
+    column: Option<i64>,
+    seed: Option<String>,
+    seed_format: Option<String>,
+    live: Option<String>,
+    live_format: Option<String>,
+}
+
+/// What is not as it was imported, of files that say what they said then: the database compares,
+/// and hands over what differs.
+async fn edited_in_unchanged(
+    db: &impl ConnectionTrait,
+    declared: &[&Declared],
+    sources: &[ReadSource],
+    own: bool,
+) -> Result<Vec<Drift>> {
+    let is_merged = |it: &&ReadSource| it.status.is_merged();
+    let merged: HashSet<_> = sources
+        .iter()
+        .filter(is_merged)
+        .map(|it| (it.declared.namespace.as_str(), it.declared.path.as_str()))
+        .collect();
+    let compared: HashSet<_> = sources
+        .iter()
+        .filter(is_merged)
+        .map(|it| (it.declared.namespace.as_str(), it.declared.layer.as_str()))
+        .collect();
+    let readable: HashSet<_> = sources
+        .iter()
+        .map(|it| (it.declared.namespace.as_str(), it.declared.path.as_str()))
+        .collect();
+    let namespaces: BTreeSet<&str> = declared.iter().map(|it| it.namespace.as_str()).collect();
+    let mut drift = Vec::new();
+    for namespace in namespaces {
+        let queries = [Some(EDITED), own.then_some(OWN)];
+        for sql in queries.into_iter().flatten() {
+            let values = [namespace.into()];
+            let ask = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+            for row in Row::find_by_statement(ask).all(db).await? {
+                let told_already = match row.source.as_deref() {
+                    Some(source) => {
+                        merged.contains(&(namespace, source))
+                            || !readable.contains(&(namespace, source))
+                    }
+                    None => compared.contains(&(namespace, row.layer.as_str())),
+                };
+                if !told_already {
+                    drift.extend(row.drift(namespace)?);
+                }
+            }
+        }
+    }
+    Ok(drift)
+}
+
+impl Row {
+    /// Nothing if the texts differ and the values do not.
+    fn drift(self, namespace: &str) -> Result<Option<Drift>> {
+        let base = rows::side(self.seed.as_deref(), self.seed_format.as_deref())?;
+        let ours = rows::side(self.live.as_deref(), self.live_format.as_deref())?;
+        if base == ours {
+            return Ok(None);
+        }
+        let number = |it: Option<i64>| it.and_then(|it| u32::try_from(it).ok()).unwrap_or_default();
+        let origin = self.source.map(|file| Origin {
+            file,
+            line: number(self.line),
+            column: number(self.column),
+        });
+        let difference = Difference {
+            namespace: namespace.to_owned(),
+            layer: self.layer,
+            key: rows::key(self.key)?,
+            theirs: base.clone(),
+            base,
+            ours,
+            origin,
+        };
+        Ok(Some(difference.into()))
+    }
+}
+
+impl From<Difference> for Drift {
+    fn from(it: Difference) -> Self {
+        let kind = match (&it.base, &it.ours, &it.theirs) {
+            (None, Some(_), None) => Kind::UnknownKey,
+            (base, _, theirs) if base == theirs => Kind::EditedHere,
+            (base, ours, None) if base == ours => Kind::KeyRemoved,
+            (base, ours, _) if base == ours => Kind::UpdateAvailable,
+            _ => Kind::Both,
+        };
+        let mut drift = Self {
+            namespace: it.namespace,
+            layer: it.layer,
+            key: Some(it.key),
+            kind,
+            source: it.origin.as_ref().map(|it| it.file.clone()),
+            file: it.theirs,
+            seed: it.base,
+            live: it.ours,
+            origin: it.origin,
+            hash: String::new(),
+            ignored: None,
+        };
+        drift.hash = drift.computed_hash();
+        drift
+    }
+}
+
+impl Drift {
+    fn of_file(declared: &Declared, kind: Kind) -> Self {
+        let mut drift = Self {
+            namespace: declared.namespace.clone(),
+            layer: declared.layer.clone(),
+            key: None,
+            kind,
+            source: Some(declared.path.clone()),
+            file: None,
+            seed: None,
+            live: None,
+            origin: None,
+            hash: String::new(),
+            ignored: None,
+        };
+        drift.hash = drift.computed_hash();
+        drift
+    }
+
+    /// Whether somebody has chosen to leave it alone, and that is not over.
+    pub fn is_ignored(&self) -> bool {
+        self.ignored.as_ref().is_some_and(|it| !it.is_over)
+    }
+
+    /// Whether `name` is that of its key, of a map it lies in, or of its file.
+    pub fn is_at(&self, name: &str) -> bool {
+        match &self.key {
+            Some(key) => key.as_str() == name || key.ancestors().any(|it| it == name),
+            None => self.source.as_deref() == Some(name),
+        }
+    }
+
+    /// What names it: its key, or else its file.
+    pub fn name(&self) -> &str {
+        let key = self.key.as_ref().map(Key::as_str);
+        key.or(self.source.as_deref()).unwrap_or_default()
+    }
+
+    fn computed_hash(&self) -> String {
+        #[derive(Serialize)]
+        struct Hashed<'a> {
+            file: Option<Side>,
+            kind: Kind,
+            live: Option<Side>,
+            name: &'a str,
+            seed: Option<Side>,
+        }
+        type Side = (String, Option<&'static str>);
+        let side = |it: &Option<TypedValue>| {
+            it.as_ref().map(|it| (it.text(), it.format.map(|format| format.as_str())))
+        };
+        let hashed = Hashed {
+            file: side(&self.file),
+            kind: self.kind,
+            live: side(&self.live),
+            name: self.name(),
+            seed: side(&self.seed),
+        };
+        hash::of_json("", &hashed)
+    }
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FileMissing => "file missing",
+            Self::FileUnreadable => "file unreadable",
+            Self::ImportUnknown => "import status unknown",
+            Self::EditedHere => "edited here",
+            Self::UpdateAvailable => "update available",
+            Self::KeyRemoved => "key removed",
+            Self::Both => "both changed",
+            Self::UnknownKey => "unknown key",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+fn json_of<S: Serializer>(value: &Option<TypedValue>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.as_ref().map(|it| &it.json).serialize(serializer)
+}
+
+/// How many there are of each kind.
+pub fn counts<'a>(drift: impl Iterator<Item = &'a Drift>) -> Vec<(Kind, usize)> {
+    let mut counts = HashMap::<Kind, usize>::new();
+    for one in drift {
+        *counts.entry(one.kind).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort();
+    counts
+}

@@ -1,0 +1,141 @@
+//! Back to what the files said at their last import, as a plan.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use setpoint_entity::seed;
+use setpoint_importers::{Key, TypedValue};
+
+use crate::apply::head;
+use crate::edit::{self, Edits};
+use crate::export::{self, ExportFormat};
+use crate::plan::{Author, Base, Change, Kind, Origin, Plan};
+use crate::setting::{self, Scope};
+use crate::{Error, Result, originals, rows};
+
+/// What to put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub namespace: String,
+    /// Only this layer.
+    pub layer: Option<String>,
+    /// Only this key and those below it.
+    pub prefix: Option<Key>,
+    /// Whether keys that no file has are removed too.
+    pub purge: bool,
+}
+
+/// A plan, and what it leaves alone.
+#[derive(Debug)]
+pub struct Reset {
+    pub plan: Plan,
+    /// The keys that no file has, each after its layer. Without `purge` they stay.
+    pub own: Vec<(String, Key)>,
+}
+
+/// Plans to give every setting of `target` the value of its seed.
+///
+/// # Errors
+///
+/// [`Error::UnknownKey`] if there is nothing at the prefix; [`Error::NotATree`] if a user's own
+/// key stands above or below a seed and is not purged; [`Error::Database`].
+pub async fn plan(db: &impl ConnectionTrait, target: &Target, author: Author) -> Result<Reset> {
+    let head = head(db).await?;
+    let mut seeds = seeds(db, target).await?;
+    let mut layers: Vec<String> = setting::layers(db)
+        .await?
+        .into_iter()
+        .filter(|(namespace, layer)| *namespace == target.namespace && target.includes(layer))
+        .map(|(_, layer)| layer)
+        .collect();
+    layers.extend(seeds.keys().cloned());
+    layers.sort();
+    layers.dedup();
+
+    let mut changes: Vec<Change> = Vec::new();
+    let mut own = Vec::new();
+    let mut known = 0;
+    for layer in layers {
+        let live = setting::layer(db, &target.namespace, &layer).await?;
+        let seeds = seeds.remove(&layer).unwrap_or_default();
+        known += seeds.len();
+        let mut edits = Edits::new();
+        let mut origins = HashMap::new();
+        for key in live.keys().filter(|it| target.contains(it) && !seeds.contains_key(*it)) {
+            own.push((layer.clone(), key.clone()));
+            if target.purge {
+                edits.insert(key.clone(), None);
+            }
+        }
+        for (key, (value, origin)) in seeds {
+            origins.insert(key.clone(), origin);
+            edits.insert(key, Some(value));
+        }
+        let planned = edit::changes(&target.namespace, &layer, &live, edits)?;
+        changes.extend(planned.into_iter().map(|it| {
+            let origin = origins.remove(&it.key);
+            Change { origin, ..it }
+        }));
+    }
+    if let Some(prefix) = target.prefix.as_ref().filter(|_| known + own.len() == 0) {
+        return Err(Error::UnknownKey {
+            namespace: target.namespace.clone(),
+            key: prefix.to_string(),
+            help: "no file and nobody has set it; `setpoint search` finds keys".to_owned(),
+        });
+    }
+    own.sort();
+    let plan = Plan::new(Kind::Reset, Base::of(&head), author, Vec::new(), changes);
+    Ok(Reset { plan, own })
+}
+
+impl Target {
+    fn includes(&self, layer: &str) -> bool {
+        self.layer.as_ref().is_none_or(|it| it == layer)
+    }
+
+    fn contains(&self, key: &Key) -> bool {
+        self.prefix.as_ref().is_none_or(|it| key.starts_with(it))
+    }
+}
+
+type Seeds = BTreeMap<Key, (TypedValue, Origin)>;
+
+/// The seeds of `target`, by layer.
+async fn seeds(db: &impl ConnectionTrait, target: &Target) -> Result<BTreeMap<String, Seeds>> {
+    let found = seed::Entity::find().filter(seed::Column::Namespace.eq(&target.namespace));
+    let mut seeds = BTreeMap::<String, Seeds>::new();
+    for row in found.all(db).await? {
+        let key = rows::key(row.key.clone())?;
+        if target.includes(&row.layer) && target.contains(&key) {
+            let value = rows::value(&row.value, row.format.as_deref())?;
+            let origin = rows::origin(&row);
+            seeds.entry(row.layer).or_default().insert(key, (value, origin));
+        }
+    }
+    Ok(seeds)
+}
+
+/// Writes every setting of a namespace as it is, a JSON document a layer, into a new folder of
+/// `backups`. `setpoint import` reads them. Returns the folder.
+///
+/// # Errors
+///
+/// [`Error::Unwritable`], [`Error::Database`].
+pub async fn keep(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    backups: &Path,
+    now: DateTime<Utc>,
+) -> Result<PathBuf> {
+    let mut documents = Vec::new();
+    for (_, layer) in setting::layers(db).await?.into_iter().filter(|it| it.0 == namespace) {
+        let scope = Scope { namespace: namespace.to_owned(), layers: vec![layer.clone()] };
+        let text = export::document(db, &scope, None, None, ExportFormat::Json).await?;
+        documents.push((format!("{namespace}.{layer}.json"), text.into_bytes()));
+    }
+    let files = documents.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    originals::keep(backups, "pre_reset", files, now)
+}

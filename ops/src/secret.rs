@@ -1,0 +1,117 @@
+//! Which settings are secrets, and keeping their values out of everything that is written.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use setpoint_importers::{Document, Key, Limits, Mapper, Pattern, TypedValue, is_reference};
+
+use crate::source::{Declared, Interpretation};
+use crate::{Error, Result};
+
+mod move_out;
+mod schema;
+
+pub(crate) use move_out::{move_out, unread};
+pub use schema::in_schema;
+
+/// What somebody has said of keys. What nobody has said, their names tell.
+// The fields are in order of their names, so that the JSON can be hashed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Keys that are none, whatever their names say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public: Vec<Pattern>,
+    /// Keys that are secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret: Vec<Pattern>,
+}
+
+impl Rules {
+    pub fn is_empty(&self) -> bool {
+        self.public.is_empty() && self.secret.is_empty()
+    }
+
+    /// Whether `value`, at `key`, is the value of a secret: a reference to one is not.
+    pub fn is_secret(&self, key: &Key, value: &TypedValue) -> bool {
+        match self.say(key) {
+            Some(is_secret) => is_secret && tells_something(value),
+            None => setpoint_importers::looks_secret(key, value),
+        }
+    }
+
+    fn say(&self, key: &Key) -> Option<bool> {
+        let named = |patterns: &[Pattern]| patterns.iter().any(|it| it.matches(key));
+        match (named(&self.secret), named(&self.public)) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        }
+    }
+
+    /// Refuses the value of a secret, which is not to be stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SecretValue`].
+    pub fn refuse(&self, key: &Key, value: &TypedValue) -> Result<()> {
+        match self.is_secret(key, value) {
+            true => Err(Error::SecretValue { key: key.to_string() }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Whether there is something in `value` that could be kept secret.
+fn tells_something(value: &TypedValue) -> bool {
+    match &value.json {
+        Value::Null | Value::Bool(_) => false,
+        Value::String(text) => !text.is_empty() && !is_reference(text),
+        Value::Number(_) => true,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+    }
+}
+
+impl Interpretation {
+    pub(crate) fn is_secret(&self, mapper: &Mapper, raw_key: &Key, value: &TypedValue) -> bool {
+        if let Some(is_secret) = self.secrets_in_file.say(raw_key) {
+            return is_secret && tells_something(value);
+        }
+        match mapper.key(raw_key) {
+            Ok(Some(key)) if key != *raw_key => match self.secrets.say(&key) {
+                Some(is_secret) => is_secret && tells_something(value),
+                None => {
+                    setpoint_importers::looks_secret(raw_key, value)
+                        || setpoint_importers::looks_secret(&key, value)
+                }
+            },
+            _ => self.secrets.is_secret(raw_key, value),
+        }
+    }
+}
+
+/// A document in which secrets are masked.
+pub(crate) struct Masked {
+    pub document: Document,
+    /// The file, if something in it is masked.
+    pub bytes: Option<Vec<u8>>,
+    /// The keys whose values are masked, as the file has them.
+    pub hidden: HashSet<Key>,
+}
+
+/// Masks the secrets of a file.
+pub(crate) fn mask(
+    declared: &Declared,
+    mapper: &Mapper,
+    bytes: &[u8],
+    document: Document,
+    limits: &Limits,
+) -> Masked {
+    let interpretation = &declared.interpretation;
+    let is_secret = |key: &Key, value: &TypedValue| interpretation.is_secret(mapper, key, value);
+    if !document.entries.iter().any(|it| is_secret(&it.key, &it.value)) {
+        return Masked { document, bytes: None, hidden: HashSet::new() };
+    }
+    Masked { document, bytes: None, hidden: HashSet::new() }
+}

@@ -1,0 +1,81 @@
+use chrono::Utc;
+use setpoint_ops::adopt::{Wanted, plan};
+use setpoint_ops::file::Rewrite;
+use setpoint_ops::import::Import;
+use setpoint_ops::migrate::migrate;
+
+use super::{Context, Exit, How, key, sources, view, write_back};
+use crate::console;
+
+/// Write what is live into the files it came from
+///
+/// In place: comments, order, quoting and anchors stay. The files are copied to the backups
+/// folder first. A key that a file cannot be made to say exactly is refused, with the reason.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Keys that are out of line, and those below them
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    keys: Vec<String>,
+
+    /// Everything that was edited here and is not ignored
+    #[arg(long)]
+    all: bool,
+
+    /// Show what would change in the files, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// With --dry-run: exit with 2 if there is something to change
+    #[arg(long)]
+    exit_code: bool,
+
+    /// Why, for the history
+    #[arg(long, short = 'm', value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
+    let keys = args.keys.iter().map(|it| key(it)).collect::<Result<Vec<_>, _>>()?;
+    let wanted = if args.all { Wanted::All } else { Wanted::Keys(keys) };
+    let configured = sources::configured(context)?;
+    let (root, limits) = (&context.loaded.root, context.loaded.limits());
+    let make = async |db: &sea_orm::DatabaseTransaction| {
+        let author = context.author(args.reason.clone());
+        let namespace = context.namespace();
+        plan(db, &configured, root, namespace, &wanted, &limits, author, Utc::now()).await
+    };
+    let import = context.read(make).await?;
+    if args.dry_run {
+        let how = How { dry_run: true, out: None, exit_code: args.exit_code, reason: None };
+        let exit = view::planned(context, &how, &import.plan)?;
+        if !context.json {
+            console::show(differences(&import))?;
+        }
+        return Ok(exit);
+    }
+
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let backups = context.loaded.backups();
+    let done =
+        migrate(&location, settings, &import, &backups, super::Channel::Cli, Utc::now()).await?;
+    if !context.json {
+        console::show(differences(&import))?;
+        if let Some(folder) = &done.originals {
+            console::tell(format_args!("originals are in {}", folder.display()));
+        }
+    }
+    let exit = view::applied(context, &import.plan, done.applied)?;
+    write_back::after(context).await;
+    Ok(exit)
+}
+
+/// What changes in the files, as `diff -u` shows it.
+fn differences(import: &Import) -> String {
+    let text = |it: &Rewrite| {
+        let before = String::from_utf8_lossy(it.before.as_deref().unwrap_or_default()).into_owned();
+        let after = String::from_utf8_lossy(&it.after).into_owned();
+        let diff = similar::TextDiff::from_lines(&before, &after);
+        diff.unified_diff().context_radius(1).header(&it.name, &it.name).to_string()
+    };
+    import.rewrites.iter().map(text).collect()
+}
