@@ -23,7 +23,7 @@ use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 mod sections;
 mod values;
 
-pub(crate) use sections::{Config, Log, LogFormat};
+pub(crate) use sections::{Config, Log, LogFormat, Source};
 use values::{ENVIRONMENT, FLAGS, Values};
 
 pub(crate) const FILE: &str = "setpoint.toml";
@@ -38,6 +38,7 @@ pub(crate) struct Flags {
     pub namespace: Option<String>,
     pub database: Option<String>,
     pub actor: Option<String>,
+    pub seeds: Option<PathBuf>,
     pub log_format: Option<LogFormat>,
 }
 
@@ -217,25 +218,37 @@ impl Loaded {
     ///
     /// As [`Loaded::secrets`].
     pub fn sources(&self) -> Result<Vec<Named>, ConfigError> {
-        let named = self.config.sources.iter().map(|source| {
-            let namespace = source.namespace.as_ref().unwrap_or(&self.config.namespace);
-            Ok(Named {
-                path: self.root.join(&source.path),
-                namespace: namespace.clone(),
-                layer: source.layer.clone().unwrap_or_else(|| BASE.to_owned()),
-                interpretation: Interpretation {
-                    format: source.format.clone(),
-                    mapping: source.mapping(),
-                    secrets: self.secrets(namespace)?,
-                    secrets_in_file: Rules {
-                        public: source.public.clone(),
-                        secret: source.secret.clone(),
-                    },
-                },
-                write_back: source.write_back,
-            })
-        });
-        named.collect()
+        self.config.sources.iter().map(|it| self.named(it)).collect()
+    }
+
+    /// What `source` declares.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loaded::secrets`].
+    pub fn named(&self, source: &Source) -> Result<Named, ConfigError> {
+        let namespace = source.namespace.as_ref().unwrap_or(&self.config.namespace);
+        let (public, secret) = (source.public.clone(), source.secret.clone());
+        Ok(Named {
+            path: self.root.join(&source.path),
+            namespace: namespace.clone(),
+            layer: source.layer.clone().unwrap_or_else(|| BASE.to_owned()),
+            interpretation: Interpretation {
+                format: source.format.clone(),
+                mapping: source.mapping(),
+                secrets: self.secrets(namespace)?,
+                secrets_in_file: Rules { public, secret },
+            },
+            write_back: source.write_back,
+        })
+    }
+
+    /// The folder of seeds. A path in the file is relative to the file.
+    pub fn seeds_folder(&self, folder: &Path) -> PathBuf {
+        match self.is_from_here("seeds") {
+            true => folder.to_owned(),
+            false => self.root.join(folder),
+        }
     }
 
     fn place(&self, key: &str) -> String {

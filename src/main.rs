@@ -8,6 +8,7 @@ mod cmd;
 mod config;
 mod console;
 mod log;
+mod seeds;
 
 /// A large import allocates millions of small texts: a sixth faster so than with the system's.
 #[global_allocator]

@@ -91,6 +91,14 @@ impl Pattern {
         self.matches_segments(&key.segments().collect::<Vec<_>>())
     }
 
+    /// Whether a key that it names may end in this segment.
+    pub fn may_end_in(&self, segment: &str) -> bool {
+        self.segments.last().is_some_and(|last| match last {
+            Segment::Literal(name) => name == segment,
+            Segment::One | Segment::Any => true,
+        })
+    }
+
     pub(crate) fn matches_segments(&self, key: &[Cow<'_, str>]) -> bool {
         self.taken(key).is_some()
     }

@@ -34,16 +34,16 @@ impl Rewrite {
     /// [`Error::ReadOnly`], [`Error::Unwritable`]. The file is as it was then.
     pub fn carry_out(&self) -> Result<()> {
         let target = match self.before {
-            Some(_) => fs::canonicalize(&self.path).map_err(Error::unwritable(&self.path))?,
+            Some(_) => fs::canonicalize(&self.path).map_err(Error::unwritable(&self.name))?,
             None => self.path.clone(),
         };
         let owner = match &self.before {
             None => None,
             Some(before) => {
-                let metadata = fs::metadata(&target).map_err(Error::unwritable(&self.path))?;
+                let metadata = fs::metadata(&target).map_err(Error::unwritable(&self.name))?;
                 self.refuse_read_only(&target, &metadata)?;
-                if fs::read(&target).map_err(Error::unwritable(&self.path))? != *before {
-                    return Err(Error::EditedMeanwhile { path: self.path.clone() });
+                if fs::read(&target).map_err(Error::unwritable(&self.name))? != *before {
+                    return Err(Error::EditedMeanwhile { path: PathBuf::from(&self.name) });
                 }
                 Some(metadata)
             }
@@ -59,7 +59,7 @@ impl Rewrite {
 
     /// A file that cannot be written could still be replaced: whoever made it so means the file.
     fn refuse_read_only(&self, target: &Path, metadata: &fs::Metadata) -> Result<()> {
-        let read_only = |source| Error::ReadOnly { path: self.path.clone(), source };
+        let read_only = |source| Error::ReadOnly { path: PathBuf::from(&self.name), source };
         if metadata.permissions().readonly() {
             return Err(read_only(io::ErrorKind::PermissionDenied.into()));
         }
@@ -67,7 +67,7 @@ impl Rewrite {
     }
 
     fn write(&self, partial: &Path, target: &Path, owner: Option<&fs::Metadata>) -> Result<()> {
-        let failed = || Error::unwritable(&self.path);
+        let failed = || Error::unwritable(&self.name);
         let mut options = OpenOptions::new();
         let opened = options.write(true).create(true).truncate(true).mode(PRIVATE).open(partial);
         let mut file = opened.map_err(failed())?;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::apply::{Applied, Channel, applied_as, apply_and_rewrite};
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::import::Import;
+use crate::source::ReadSource;
 use crate::{Error, Result, originals, verify};
 
 /// What an import has done.
@@ -44,7 +45,7 @@ pub async fn migrate(
         return Ok(nothing(Applied::Before(id)));
     }
     database::refuse_missing_folder(location)?;
-    let originals = match plan.is_empty() || sources.is_empty() {
+    let originals = match plan.is_empty() || !sources.iter().any(ReadSource::is_file) {
         true => None,
         false => Some(originals::copy(backups, sources, rewrites, now)?),
     };

@@ -29,7 +29,8 @@ pub fn copy(
     // What is to be rewritten is kept as it was before.
     let rewritten =
         rewrites.iter().filter_map(|it| Some((it.name.as_str(), it.before.as_deref()?)));
-    let read = sources.iter().map(|it| (it.declared.path.as_str(), it.bytes.as_slice()));
+    let files = sources.iter().filter(|it| it.is_file());
+    let read = files.map(|it| (it.declared.path.as_str(), it.bytes.as_slice()));
     let files = rewritten.chain(read);
     keep(backups, "pre_migration", files, now)
 }

@@ -1,10 +1,13 @@
 //! Which settings are secrets, and keeping their values out of everything that is written.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use setpoint_importers::{Document, Key, Limits, Mapper, Pattern, TypedValue, is_reference};
+use setpoint_importers::{
+    Document, Entry, ImportError, Key, Limits, Mapper, Masked, Pattern, TypedValue, is_reference,
+};
 
 use crate::source::{Declared, Interpretation};
 use crate::{Error, Result};
@@ -38,6 +41,11 @@ impl Rules {
             Some(is_secret) => is_secret && tells_something(value),
             None => setpoint_importers::looks_secret(key, value),
         }
+    }
+
+    /// Whether a secret may have this name, in a file that could not be read.
+    fn may_name(&self, name: &str) -> bool {
+        self.secret.iter().any(|it| it.may_end_in(name))
     }
 
     fn say(&self, key: &Key) -> Option<bool> {
@@ -74,6 +82,13 @@ fn tells_something(value: &TypedValue) -> bool {
 }
 
 impl Interpretation {
+    /// The error of a file that could not be read, without the secrets it would show.
+    pub(crate) fn masked(&self, error: ImportError) -> ImportError {
+        error.masked(&|name| {
+            self.secrets.may_name(name) || self.secrets_in_file.may_name(name)
+        })
+    }
+
     pub(crate) fn is_secret(&self, mapper: &Mapper, raw_key: &Key, value: &TypedValue) -> bool {
         if let Some(is_secret) = self.secrets_in_file.say(raw_key) {
             return is_secret && tells_something(value);
@@ -91,27 +106,36 @@ impl Interpretation {
     }
 }
 
-/// A document in which secrets are masked.
-pub(crate) struct Masked {
-    pub document: Document,
-    /// The file, if something in it is masked.
-    pub bytes: Option<Vec<u8>>,
-    /// The keys whose values are masked, as the file has them.
+/// What is kept of a file that holds secrets.
+pub(crate) struct Kept {
+    /// The file with its secrets masked; empty if that cannot be done.
+    pub bytes: Vec<u8>,
+    /// What `bytes` say.
+    pub entries: Vec<Entry>,
+    /// The keys whose values are not to be stored, as the file has them.
     pub hidden: HashSet<Key>,
 }
 
-/// Masks the secrets of a file.
+/// Masks the secrets of a file; nothing if it has none.
 pub(crate) fn mask(
     declared: &Declared,
     mapper: &Mapper,
     bytes: &[u8],
-    document: Document,
+    document: &Document,
     limits: &Limits,
-) -> Masked {
+) -> Option<Kept> {
     let interpretation = &declared.interpretation;
     let is_secret = |key: &Key, value: &TypedValue| interpretation.is_secret(mapper, key, value);
     if !document.entries.iter().any(|it| is_secret(&it.key, &it.value)) {
-        return Masked { document, bytes: None, hidden: HashSet::new() };
+        return None;
     }
-    Masked { document, bytes: None, hidden: HashSet::new() }
+    let Masked { bytes, hidden } =
+        setpoint_importers::masked(bytes, limits, document, &is_secret);
+    let name = Path::new(&declared.path);
+    let read = setpoint_importers::read(name, &bytes, Some(&document.format), limits);
+    let (bytes, entries) = match read {
+        Ok(read) if !bytes.is_empty() => (bytes, read.entries),
+        _ => (Vec::new(), Vec::new()),
+    };
+    Some(Kept { bytes, entries, hidden: hidden.into_iter().collect() })
 }

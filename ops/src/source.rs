@@ -15,7 +15,7 @@ use setpoint_importers::{
 };
 
 use crate::plan::{FoundSecret, PlannedSource, SourceStatus};
-use crate::secret::{self, Rules};
+use crate::secret::{self, Kept, Rules};
 use crate::{Error, Result, hash};
 
 mod declare;
@@ -207,17 +207,22 @@ pub fn read(
     }
 }
 
-/// Reads again the files that a saved plan was computed from.
+/// Reads again the files, or `seeds`, that a saved plan was computed from.
 ///
 /// # Errors
 ///
 /// [`Error::Stale`] if one says something else by now, and as [`read`].
 pub fn read_again(
     planned: &[PlannedSource],
+    seeds: &[Declared],
     root: &Path,
     limits: &Limits,
 ) -> Result<Vec<ReadSource>> {
-    let declared: Vec<Declared> = planned.iter().map(|it| Declared::of(it, root)).collect();
+    let declared = |it: &PlannedSource| {
+        let is_it = |seed: &&Declared| (&seed.namespace, &seed.path) == (&it.namespace, &it.path);
+        seeds.iter().find(is_it).cloned().unwrap_or_else(|| Declared::of(it, root))
+    };
+    let declared: Vec<Declared> = planned.iter().map(declared).collect();
     let mut sources = read(&declared, &[], limits)?;
     for (source, planned) in sources.iter_mut().zip(planned) {
         if source.raw_hash != planned.raw_hash {
@@ -277,6 +282,11 @@ fn read_one(
 }
 
 impl ReadSource {
+    /// Whether its bytes are in a file, and not in the program.
+    pub fn is_file(&self) -> bool {
+        matches!(self.declared.content, Content::File(_))
+    }
+
     /// As a plan names it.
     pub fn planned(&self) -> PlannedSource {
         PlannedSource {
@@ -305,16 +315,17 @@ impl Meaning {
         let name = Path::new(&declared.path);
         let document = match setpoint_importers::read(name, bytes, format.as_deref(), limits) {
             Ok(document) => document,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(Err(declared.interpretation.masked(error))),
         };
         let mapper = declared.mapper()?;
         let refused = |faults| Error::Mapping { path: declared.path.clone(), faults };
-        let secret::Masked { document, bytes: masked, hidden } =
-            secret::mask(declared, &mapper, bytes, document, limits);
-        let tree_hash = tree_hash(&document.entries);
+        let kept = secret::mask(declared, &mapper, bytes, &document, limits);
+        let tree_hash = tree_hash(kept.as_ref().map_or(&document.entries, |it| &it.entries));
         let Document { format, mut entries, notes } = document;
         let mut secrets = Vec::new();
-        if !hidden.is_empty() {
+        let mut masked = None;
+        if let Some(Kept { bytes, hidden, .. }) = kept {
+            masked = Some(bytes);
             for entry in entries.extract_if(.., |it| hidden.contains(&it.key)) {
                 let key = mapper.key(&entry.key).map_err(|fault| refused(vec![fault]))?;
                 secrets.extend(key.map(|it| FoundSecret::left_out(declared, it, entry.place)));

@@ -26,7 +26,8 @@ pub(super) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let plan = read_plan(&args.file)?;
     let loaded = &context.loaded;
-    let sources = read_again(&plan.sources, &loaded.root, &loaded.limits())?;
+    let seeds = context.seeds.as_ref().map_or(&[][..], |it| it.sources.as_slice());
+    let sources = read_again(&plan.sources, seeds, &loaded.root, &loaded.limits())?;
 
     let import = Import { plan, sources, rewrites: Vec::new() };
     let (location, settings, backups) =

@@ -25,6 +25,10 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
         ok: true,
         says: format!("{} sources declared", context.loaded.config.sources.len()),
     }];
+    if let Some(bundle) = &context.seeds {
+        let says = format!("{}, {} files", bundle.name(), bundle.sources.len());
+        checks.push(Check { check: "seeds", ok: true, says });
+    }
     for source in &context.loaded.config.sources {
         let path = context.loaded.root.join(&source.path);
         if let Err(error) = std::fs::metadata(&path) {

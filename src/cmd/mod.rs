@@ -7,13 +7,17 @@ use clap::{Args, Parser, Subcommand};
 use sea_orm::DatabaseTransaction;
 use setpoint_ops::apply::{Channel, apply};
 use setpoint_ops::database::{self, Access, Database, Location};
+use setpoint_ops::import::Options;
+use setpoint_ops::migrate::migrate as carry_out;
 use setpoint_ops::plan::{Author, Plan};
 use setpoint_ops::secret::Rules;
 use setpoint_ops::setting::Scope;
+use setpoint_ops::source::{Declared, imported};
 use setpoint_ops::{Error, Key};
 
 use crate::config::{self, BASE, Flags, Loaded, LogFormat};
-use crate::console::Exit;
+use crate::console::{self, Exit};
+use crate::seeds::{self, Bundle};
 
 mod adopt;
 mod apply_plan;
@@ -82,6 +86,10 @@ struct Global {
     #[arg(long, global = true, value_name = "NAME")]
     actor: Option<String>,
 
+    /// A folder of seeds that are imported on first use, in place of those in the program
+    #[arg(long, global = true, value_name = "FOLDER")]
+    seeds: Option<PathBuf>,
+
     /// How log lines are written to stderr; RUST_LOG says which
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -134,6 +142,9 @@ impl Cli {
             _ => {}
         }
         let context = self.global.context()?;
+        if self.command.uses_settings() {
+            context.import_seeds().await?;
+        }
         match self.command {
             Command::Migrate(args) => migrate::run(&context, args).await,
             Command::Reseed(args) => reseed::run(&context, args).await,
@@ -166,6 +177,25 @@ impl Cli {
     }
 }
 
+impl Command {
+    /// Whether it is about the settings, which the seeds are to be among.
+    fn uses_settings(&self) -> bool {
+        !matches!(
+            self,
+            Self::Migrate(_)
+                | Self::Reseed(_)
+                | Self::Validate(_)
+                | Self::Plan(_)
+                | Self::Apply(_)
+                | Self::Verify(_)
+                | Self::Audit(_)
+                | Self::Database(_)
+                | Self::Config(_)
+                | Self::Doctor(_)
+        )
+    }
+}
+
 impl Global {
     fn context(&self) -> miette::Result<Context> {
         let flags = Flags {
@@ -173,17 +203,20 @@ impl Global {
             namespace: self.namespace.clone(),
             database: self.database.clone(),
             actor: self.actor.clone(),
+            seeds: self.seeds.clone(),
             log_format: self.log_format,
         };
         let loaded = config::load(&flags)?;
         crate::log::start(&loaded.config.log)?;
-        Ok(Context { loaded, json: self.json })
+        let seeds = seeds::load(&loaded)?;
+        Ok(Context { loaded, seeds, json: self.json })
     }
 }
 
 /// What every command has.
 struct Context {
     loaded: Loaded,
+    seeds: Option<Bundle>,
     json: bool,
 }
 
@@ -242,6 +275,31 @@ impl Context {
         Ok(exit)
     }
 
+    /// Imports the seeds that the database has never seen.
+    async fn import_seeds(&self) -> miette::Result<()> {
+        let Some(bundle) = &self.seeds else { return Ok(()) };
+        let known = self.read(async |db| imported(db).await).await;
+        let known = match known {
+            Err(error) if is_missing(&error) => Vec::new(),
+            known => known?,
+        };
+        let is_new = |it: &&Declared| {
+            !known.iter().any(|row| (&row.namespace, &row.path) == (&it.namespace, &it.path))
+        };
+        let new: Vec<Declared> = bundle.sources.iter().filter(is_new).cloned().collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let name = bundle.name();
+        let options = Options::default();
+        let import = migrate::planned(self, &new, &options, Some(&name)).await?;
+        let (location, settings) = (self.location(), self.loaded.database_settings());
+        let backups = self.loaded.backups();
+        carry_out(&location, settings, &import, &backups, Channel::Cli, Utc::now()).await?;
+        console::tell(format_args!("{name}: {}", import.plan.summary));
+        Ok(())
+    }
+
     /// What somebody has said of the secrets of this namespace.
     fn secrets(&self) -> Result<Rules, config::ConfigError> {
         self.loaded.secrets(self.namespace())
@@ -268,6 +326,11 @@ impl Context {
         }
         Err(Error::UnknownLayer { namespace: scope.namespace, layer: layer.to_owned() })
     }
+}
+
+fn is_missing(error: &miette::Report) -> bool {
+    let error = error.downcast_ref();
+    matches!(error, Some(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }))
 }
 
 async fn read<T>(

@@ -37,7 +37,7 @@ pub(super) fn chosen(context: &Context, given: &Given) -> miette::Result<Vec<Dec
     let root = &context.loaded.root;
     let configured = context.loaded.sources()?;
     if given.paths.is_empty() {
-        if configured.is_empty() {
+        if configured.is_empty() && context.seeds.is_none() {
             return Err(miette!(
                 code = "migrate::nothing",
                 help = "name files, as in `setpoint migrate config/*.yaml`, or declare them in \
@@ -45,7 +45,9 @@ pub(super) fn chosen(context: &Context, given: &Given) -> miette::Result<Vec<Dec
                 "there is nothing to migrate"
             ));
         }
-        return told(declare(&configured, root)?);
+        let mut declared = told(declare(&configured, root)?)?;
+        declared.extend(seeds(context));
+        return Ok(declared);
     }
 
     let layer = context.layer(&given.layer)?;
@@ -86,7 +88,12 @@ fn told((declared, skipped): (Vec<Declared>, Vec<PathBuf>)) -> miette::Result<Ve
     Ok(declared)
 }
 
-/// Every source that setpoint.toml declares. A folder that is gone has none.
+/// The sources that come with the program.
+fn seeds(context: &Context) -> Vec<Declared> {
+    context.seeds.iter().flat_map(|it| it.sources.iter().cloned()).collect()
+}
+
+/// Every source that setpoint.toml declares, and the seeds. A folder that is gone has none.
 pub(super) fn configured(context: &Context) -> miette::Result<Vec<Declared>> {
     let root = &context.loaded.root;
     let mut declared: Vec<Declared> = Vec::new();
@@ -102,6 +109,7 @@ pub(super) fn configured(context: &Context) -> miette::Result<Vec<Declared>> {
             }
         }
     }
+    declared.extend(seeds(context));
     Ok(declared)
 }
 

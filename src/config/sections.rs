@@ -22,6 +22,8 @@ pub(crate) struct Config {
     /// Who is named in the history.
     #[validate(length(min = 1, message = "is empty"))]
     pub actor: String,
+    /// A folder of seeds, in place of those compiled in.
+    pub seeds: Option<PathBuf>,
     #[validate(nested)]
     pub sqlite: Sqlite,
     #[validate(nested)]
@@ -112,7 +114,7 @@ pub(crate) struct Namespace {
 }
 
 /// A file, or all the files of a folder, and where their settings go.
-#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Source {
     /// Relative to the folder of the configuration.
@@ -157,6 +159,11 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Source {
+    /// A file of which nothing is said.
+    pub fn at(path: &str) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+
     pub fn mapping(&self) -> Mapping {
         Mapping {
             case: self.case.clone(),
@@ -177,6 +184,7 @@ impl Default for Config {
             namespace: "default".to_owned(),
             database: "setpoint.db".to_owned(),
             actor: "unknown".to_owned(),
+            seeds: None,
             sqlite: Sqlite { busy_timeout_ms: 5_000 },
             postgres: Postgres { connect_timeout_ms: 5_000, lock_timeout_ms: 5_000 },
             limits: FileLimits {

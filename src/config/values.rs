@@ -74,6 +74,9 @@ impl Values {
                 values.insert(name.to_owned(), text.as_str().into());
             }
         }
+        if let Some(folder) = &flags.seeds {
+            values.insert("seeds".to_owned(), folder.display().to_string().into());
+        }
         if let Some(format) = flags.log_format {
             let format = if format == LogFormat::Json { "json" } else { "text" };
             let log = Dict::from([("format".to_owned(), Value::from(format))]);
