@@ -5,9 +5,12 @@
 
 use std::path::Path;
 
+use written::Written;
+
 pub use error::ImportError;
 pub use fault::Fault;
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use mask::{Masked, masked};
 pub use place::{Place, Span};
 pub use secret::{is_reference, is_secret_name, looks_secret};
 pub use value::{Format, TypedValue, ValueType};
@@ -19,6 +22,7 @@ mod external;
 mod fault;
 mod json;
 mod key;
+mod mask;
 mod number;
 mod place;
 mod recover;
@@ -27,6 +31,7 @@ mod secret;
 mod toml;
 mod tree;
 mod value;
+mod written;
 mod yaml;
 
 #[cfg(test)]
@@ -60,6 +65,7 @@ pub struct Reading {
     pub entries: Vec<Entry>,
     pub faults: Vec<Fault>,
     pub notes: Vec<Note>,
+    pub(crate) written: Written,
 }
 
 /// One setting, and where the file says so.
@@ -171,7 +177,7 @@ fn document(
     format: String,
     reading: Reading,
 ) -> Result<Document, ImportError> {
-    let Reading { entries, faults, mut notes } = reading;
+    let Reading { entries, faults, mut notes, .. } = reading;
     if !faults.is_empty() {
         return Err(ImportError::faulty(path, text, faults));
     }
