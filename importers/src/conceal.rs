@@ -66,6 +66,9 @@ impl Concealed {
     }
 }
 
+/// As many names around a value are looked at.
+const MAX_DEPTH: usize = 16;
+
 const HIDDEN: &str = "****";
 
 /// The message with those parts between backticks hidden that are secret.
@@ -86,7 +89,7 @@ pub(crate) fn none(_name: &str) -> bool {
 pub(crate) fn ranges(text: &str, is_secret: IsSecret) -> Vec<Range<usize>> {
     // UTF-16, most likely, in which no name would be found.
     if text.contains('\0') {
-        return vec![0..text.len()];
+        return std::iter::once(0..text.len()).collect();
     }
     let (state, path, found) = (State::Open, Vec::new(), Vec::new());
     let mut pass = Pass { is_secret, state, path, told: false, found };
@@ -191,27 +194,27 @@ impl Pass<'_> {
                 if line.text.contains("-----END") {
                     self.state = State::Open;
                 }
-                return hide(self, line.content());
+                return hide(self, line.inside());
             }
             State::Quoted(quote) => match line.close_of(quote, 0) {
-                None => return hide(self, line.content()),
+                None => return hide(self, line.inside()),
                 Some(close) => {
                     self.state = State::Open;
                     if !line.ends_value(close) {
-                        return hide(self, line.content());
+                        return hide(self, line.inside());
                     }
-                    hide(self, line.content().start..close);
+                    hide(self, line.inside().start..close);
                     from = close;
                 }
             },
             State::Brackets(depth) => match line.brackets(0, depth) {
                 Err(depth) => {
                     self.state = State::Brackets(depth);
-                    return hide(self, line.content());
+                    return hide(self, line.inside());
                 }
                 Ok(close) => {
                     self.state = State::Open;
-                    hide(self, line.content().start..close);
+                    hide(self, line.inside().start..close);
                     from = close;
                 }
             },
@@ -246,7 +249,7 @@ impl Pass<'_> {
                     if begins_private_key(line) {
                         self.state = State::PrivateKey;
                     }
-                    return hide(self, line.content());
+                    return hide(self, line.inside());
                 }
             }
         }
@@ -380,8 +383,9 @@ impl Pass<'_> {
         });
         own || {
             let trim = |part: &str| part.trim_matches(line::is_around).to_owned();
+            let near = &path[path.len().saturating_sub(MAX_DEPTH)..];
             let segments: Vec<String> =
-                path.iter().flat_map(|name| name.split('.')).map(trim).collect();
+                near.iter().flat_map(|name| name.split('.')).map(trim).collect();
             secret::is_secret_name(&segments)
         }
     }

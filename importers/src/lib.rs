@@ -6,11 +6,14 @@
 
 use std::path::Path;
 
+use written::Written;
+
 pub use edit::{Edit, EditError, RefusedEdit, edit};
 pub use error::ImportError;
 pub use fault::Fault;
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use mapping::{Case, Conversion, Mapped, Mapper, Mapping, MappingFault, Refusal, SplitRefusal};
+pub use mask::{Masked, masked};
 pub use pattern::{Pattern, PatternError};
 pub use place::{Place, Span};
 pub use secret::{is_reference, is_secret_name, looks_secret, secrets_in};
@@ -26,6 +29,7 @@ mod fault;
 mod json;
 mod key;
 mod mapping;
+mod mask;
 mod number;
 mod pattern;
 mod place;
@@ -36,6 +40,7 @@ mod suggest;
 mod toml;
 mod tree;
 mod value;
+mod written;
 mod yaml;
 
 #[cfg(test)]
@@ -69,6 +74,7 @@ pub struct Reading {
     pub entries: Vec<Entry>,
     pub faults: Vec<Fault>,
     pub notes: Vec<Note>,
+    pub(crate) written: Written,
 }
 
 /// One setting, and where the file says so.
@@ -184,7 +190,7 @@ fn document(
     format: String,
     reading: Reading,
 ) -> Result<Document, ImportError> {
-    let Reading { entries, faults, mut notes } = reading;
+    let Reading { entries, faults, mut notes, .. } = reading;
     if !faults.is_empty() {
         return Err(ImportError::faulty(path, text, faults));
     }

@@ -12,6 +12,7 @@ use crate::key::Key;
 use crate::place::{Lines, Span};
 use crate::tree::{Content, Member, NodeId, Scalar, Tree};
 use crate::value::TypedValue;
+use crate::written::Written;
 use crate::{Entry, Limits, Reading};
 
 const MERGE_WANTS_MAPS: &str = "a merge key takes a map, or a list of maps";
@@ -21,6 +22,7 @@ const DATE_INSIDE: &str =
 /// Adds every setting of `tree`, in its order, and every fault that is not one of syntax.
 pub(crate) fn into(reading: &mut Reading, tree: &Tree, lines: &Lines, limits: &Limits) {
     find_duplicates(reading, tree, lines);
+    reading.written = Written::of(tree);
     let Some(root) = tree.root else { return };
     let mut walk = Walk { tree, lines, limits, reading, spent: 0, bomb: false };
     let node = tree.get(root);

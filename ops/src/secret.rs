@@ -84,9 +84,7 @@ fn tells_something(value: &TypedValue) -> bool {
 impl Interpretation {
     /// The error of a file that could not be read, without the secrets it would show.
     pub(crate) fn masked(&self, error: ImportError) -> ImportError {
-        error.masked(&|name| {
-            self.secrets.may_name(name) || self.secrets_in_file.may_name(name)
-        })
+        error.masked(&|name| self.secrets.may_name(name) || self.secrets_in_file.may_name(name))
     }
 
     pub(crate) fn is_secret(&self, mapper: &Mapper, raw_key: &Key, value: &TypedValue) -> bool {
@@ -129,8 +127,7 @@ pub(crate) fn mask(
     if !document.entries.iter().any(|it| is_secret(&it.key, &it.value)) {
         return None;
     }
-    let Masked { bytes, hidden } =
-        setpoint_importers::masked(bytes, limits, document, &is_secret);
+    let Masked { bytes, hidden } = setpoint_importers::masked(bytes, limits, document, &is_secret);
     let name = Path::new(&declared.path);
     let read = setpoint_importers::read(name, &bytes, Some(&document.format), limits);
     let (bytes, entries) = match read {

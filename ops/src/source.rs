@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use setpoint_entity::source;
 use setpoint_importers::{
-    Document, Entry, ImportError, Key, Limits, Mapper, Mapping, Note, ValueType,
+    Document, Entry, ImportError, Key, Limits, Mapper, Mapping, Note, Place, ValueType,
 };
 
 use crate::plan::{FoundSecret, PlannedSource, SourceStatus};
@@ -321,11 +321,15 @@ impl Meaning {
         let refused = |faults| Error::Mapping { path: declared.path.clone(), faults };
         let kept = secret::mask(declared, &mapper, bytes, &document, limits);
         let tree_hash = tree_hash(kept.as_ref().map_or(&document.entries, |it| &it.entries));
-        let Document { format, mut entries, notes } = document;
+        let Document { format, mut entries, mut notes } = document;
         let mut secrets = Vec::new();
         let mut masked = None;
         if let Some(Kept { bytes, hidden, .. }) = kept {
             masked = Some(bytes);
+            let hidden_at: HashSet<Place> =
+                entries.iter().filter(|it| hidden.contains(&it.key)).map(|it| it.place).collect();
+            // A note may repeat the value.
+            notes.retain(|it| !hidden_at.contains(&it.place));
             for entry in entries.extract_if(.., |it| hidden.contains(&it.key)) {
                 let key = mapper.key(&entry.key).map_err(|fault| refused(vec![fault]))?;
                 secrets.extend(key.map(|it| FoundSecret::left_out(declared, it, entry.place)));

@@ -49,6 +49,11 @@ impl<'t> Line<'t> {
         self.content.clone()
     }
 
+    /// The same without the signs of a comment.
+    pub fn inside(&self) -> Range<usize> {
+        self.column()..self.content.end
+    }
+
     pub fn is_blank(&self) -> bool {
         self.content.is_empty()
     }
@@ -63,7 +68,9 @@ impl<'t> Line<'t> {
         if !self.is_comment() {
             return self.content.start;
         }
-        self.text.find(|c: char| !c.is_whitespace() && !matches!(c, '#' | '/')).unwrap_or_default()
+        self.text
+            .find(|c: char| !c.is_whitespace() && !matches!(c, '#' | '/'))
+            .unwrap_or(self.content.end)
     }
 
     /// Whether the line begins an entry of its own, below a name at `column`.

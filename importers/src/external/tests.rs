@@ -56,6 +56,21 @@ fn a_failure_says_what_the_importer_said() {
 }
 
 #[test]
+fn what_an_importer_says_shows_no_secret_of_the_file() {
+    let script = r#"echo "cannot read 'hunter2', token=abcd" >&2; exit 3"#;
+    let concealed = Concealed::new("password = hunter2\n", &conceal::none);
+    let error = printed(script, b"", ALLOWANCE).unwrap_err();
+
+    assert_snapshot!(drawn(&conceal_said(error, &concealed)), @r"
+    import::external_failed
+
+      × `setpoint-import-ini` failed with exit status: 3: cannot read '****',
+      │ token=****
+      help: run it by hand with the file on its standard input
+    ");
+}
+
+#[test]
 fn an_importer_that_does_not_end_is_stopped() {
     let allowance = Allowance { time: Duration::from_millis(100), ..ALLOWANCE };
 

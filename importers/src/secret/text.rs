@@ -11,9 +11,23 @@ pub(super) fn shows_secret(text: &str) -> bool {
 
 /// The parts of a text that are passwords: in URLs, and in pairs such as `password=…`.
 pub(crate) fn passwords_in(text: &str) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> =
-        text.match_indices("://").filter_map(|(at, _)| in_url(text, at)).collect();
-    found.extend(text.match_indices('=').filter_map(|(at, _)| in_pair(text, at)));
+    let mut found = find(text, "://", in_url);
+    found.extend(find(text, "=", in_pair));
+    found
+}
+
+/// What `part` finds at each sign that is in no part found before.
+fn find(
+    text: &str,
+    sign: &str,
+    part: fn(&str, usize) -> Option<Range<usize>>,
+) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (at, _) in text.match_indices(sign) {
+        if found.last().is_none_or(|last| at >= last.end) {
+            found.extend(part(text, at));
+        }
+    }
     found
 }
 
@@ -61,23 +75,28 @@ fn is_authorization(text: &str) -> bool {
 ///
 /// Users forget to encode `/` and `#` in it, so it may go on behind what looks like a port.
 fn in_url(text: &str, at: usize) -> Option<Range<usize>> {
+    if !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric()) {
+        return None;
+    }
     let start = at + 3;
-    let has_scheme = text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
     let rest = up_to(&text[start..], MAX_BYTES);
-    let rest =
-        &rest[..rest.find([' ', '\t', '\r', '\n', '"', '\'', '<', '>']).unwrap_or(rest.len())];
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let is_around = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
+    let authority = rest.find(|c| is_around(c) || matches!(c, '/' | '?' | '#'));
+    let authority = &rest[..authority.unwrap_or(rest.len())];
     let close = match authority.rfind('@') {
         Some(close) => close,
         None => {
             let (_, port) = authority.split_once(':')?;
             let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
-            rest.rfind('@').filter(|_| !is_port && !authority.starts_with('['))?
+            if is_port || authority.starts_with('[') {
+                return None;
+            }
+            rest[..rest.find(is_around).unwrap_or(rest.len())].rfind('@')?
         }
     };
     let colon = rest[..close].find(':')?;
     let password = &rest[colon + 1..close];
-    (has_scheme && is_literal(password)).then_some(start + colon + 1..start + close)
+    is_literal(password).then_some(start + colon + 1..start + close)
 }
 
 /// The value of `name=value` whose `=` is at `at`, if the name is a secret's.
@@ -98,7 +117,7 @@ fn in_pair(text: &str, at: usize) -> Option<Range<usize>> {
 }
 
 /// As far is a password looked for, so that a long line takes no longer than its length.
-const MAX_BYTES: usize = 8192;
+const MAX_BYTES: usize = 2048;
 
 fn up_to(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::{Document, Limits, Place, read};
+use crate::{Document, Key, Limits, Place, looks_secret, masked, read};
 
 const NAMES: [&str; 4] = ["a.yaml", "a.toml", "a.json", "a.env"];
 
@@ -125,6 +125,57 @@ proptest! {
         let text = toml(&tree);
         prop_assert_eq!(nested(&read_as("a.toml", &text)), tree);
     }
+
+    #[test]
+    fn a_secret_is_nowhere_in_a_masked_file(
+        tree in map(false),
+        secret in "Zq7[ -~éß\u{1F600}]{0,9}[a-z]",
+        name in prop::sample::select(vec!["password", "apiKey", "db_token", "SECRET"]),
+        many in any::<bool>(),
+    ) {
+        let tree = with_secret(tree, name, &secret, many);
+        let json = serde_json::to_string_pretty(&tree).unwrap();
+        check_masked("a.json", &format!("// {secret}\n{json}"), &secret);
+        check_masked("a.yaml", &format!("# {secret}{}", yaml(&tree, 0)), &secret);
+        check_masked("a.toml", &format!("# {secret}\n{}", toml(&tree)), &secret);
+    }
+
+    #[test]
+    fn masking_never_panics_and_hides_all_that_is_secret(text in almost_a_file()) {
+        for name in NAMES {
+            let path = Path::new(name);
+            let Ok(document) = read(path, text.as_bytes(), None, &Limits::default()) else { continue };
+            let everything = masked(text.as_bytes(), &Limits::default(), &document, &|_, _| true);
+            let keys: Vec<&Key> = document.entries.iter().map(|it| &it.key).collect();
+
+            prop_assert_eq!(everything.hidden.iter().collect::<Vec<_>>(), keys);
+        }
+    }
+}
+
+/// A tree that has a secret of that name, and its text again in other places.
+fn with_secret(mut tree: Value, name: &str, secret: &str, many: bool) -> Value {
+    let map = tree.as_object_mut().unwrap();
+    let other = json!({"list": [1, format!("a {secret} b")], "users": [{name: secret}]});
+    map.insert("other".to_owned(), other);
+    let value = if many { json!([secret, "x"]) } else { json!(secret) };
+    map.insert(name.to_owned(), value);
+    tree
+}
+
+fn check_masked(name: &str, text: &str, secret: &str) {
+    let document = read_as(name, text);
+    let masked = masked(text.as_bytes(), &Limits::default(), &document, &looks_secret);
+    let shown = String::from_utf8(masked.bytes).unwrap();
+    let escaped = Value::from(secret).to_string();
+    let keys = |document: &Document| -> Vec<Key> {
+        document.entries.iter().map(|it| it.key.clone()).collect()
+    };
+
+    assert!(!shown.is_empty(), "{text}");
+    assert!(!shown.contains(secret), "{text}\n{shown}");
+    assert!(!shown.contains(escaped.trim_matches('"')), "{text}\n{shown}");
+    assert_eq!(keys(&read_as(name, &shown)), keys(&document), "{text}\n{shown}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 
 use crate::testing::{files, folder};
 use crate::{
-    Because, Document, ImportError, Limits, is_secret_name, looks_secret, suggest_renames,
+    Because, Document, ImportError, Limits, is_secret_name, looks_secret, masked, suggest_renames,
 };
 
 /// The folder, if it is there.
@@ -195,4 +195,22 @@ fn the_secrets_of_the_applications_are_these() {
     deeptempo/legacy/integrations_config.json integrations.virustotal.api_key
     deeptempo/legacy/integrations_config.json integrations.misp.api_key
     ");
+}
+
+#[test]
+fn every_file_can_be_masked_whatever_of_it_is_secret() {
+    let Some(data) = data() else { return };
+
+    for path in files(&data) {
+        let name = path.strip_prefix(&data).unwrap().to_string_lossy();
+        let Ok(document) = read(&data, &name) else { continue };
+        let bytes = std::fs::read(&path).unwrap();
+        let limits = Limits::default();
+        let by_looks = masked(&bytes, &limits, &document, &looks_secret);
+        let all = masked(&bytes, &limits, &document, &|_, _| true);
+
+        assert!(!by_looks.bytes.is_empty(), "{name}");
+        assert!(!all.bytes.is_empty(), "{name}");
+        assert_eq!(all.hidden.len(), document.entries.len(), "{name}");
+    }
 }
