@@ -77,6 +77,8 @@ pub(crate) struct Loaded {
     pub config: Config,
     /// The folder that paths are relative to: that of the file, else the current one.
     pub root: PathBuf,
+    /// The namespace of sources that name none: that of commands, unless a flag says another.
+    sources_namespace: String,
     figment: Figment,
 }
 
@@ -101,10 +103,12 @@ pub(crate) fn load(flags: &Flags) -> Result<Loaded, ConfigError> {
     if let Some(text) = text {
         figment = figment.merge(Values::of_file(&path, text)?);
     }
-    figment = figment.merge(Values::of_environment()).merge(Values::of_flags(flags));
+    figment = figment.merge(Values::of_environment());
+    let sources_namespace = figment.extract_inner("namespace").unwrap_or_default();
+    figment = figment.merge(Values::of_flags(flags));
 
     let config: Config = figment.extract().map_err(|error| explain(&figment, error))?;
-    let loaded = Loaded { config, root, figment };
+    let loaded = Loaded { config, root, sources_namespace, figment };
     loaded.validate()?;
     Ok(loaded)
 }
@@ -227,7 +231,7 @@ impl Loaded {
     ///
     /// As [`Loaded::secrets`].
     pub fn named(&self, source: &Source) -> Result<Named, ConfigError> {
-        let namespace = source.namespace.as_ref().unwrap_or(&self.config.namespace);
+        let namespace = source.namespace.as_ref().unwrap_or(&self.sources_namespace);
         let (public, secret) = (source.public.clone(), source.secret.clone());
         Ok(Named {
             path: self.root.join(&source.path),
@@ -266,7 +270,7 @@ impl Loaded {
             self.collect("", &errors, &mut wrong);
         }
         for (at, source) in self.config.sources.iter().enumerate() {
-            let namespace = source.namespace.as_ref().unwrap_or(&self.config.namespace);
+            let namespace = source.namespace.as_ref().unwrap_or(&self.sources_namespace);
             for fault in source.mapping().check().err().into_iter().flatten() {
                 wrong.push(ConfigError::Invalid {
                     key: format!("source.{at}"),

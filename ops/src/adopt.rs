@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use setpoint_entity::seed;
-use setpoint_importers::{Edit, Entry, Key, Limits, TypedValue};
+use setpoint_importers::{Edit, Entry, Key, Limits, MappingFault, TypedValue};
 
 use crate::apply::head;
 use crate::drift::{self, Drift, Kind as DriftKind};
 use crate::file::Rewrite;
 use crate::import::Import;
 use crate::plan::{Author, Base, Change, Class, Kind, Origin, Plan, SourceStatus};
+use crate::setting::below;
 use crate::source::{
     Content, Declared, Imported, Meaning, ReadSource, imported, read_bytes, with_known,
 };
@@ -136,7 +137,7 @@ fn converge(source: &ReadSource, key: Key, live: Option<TypedValue>, drift: &[Dr
 }
 
 /// The file that a new key of a layer belongs to: the only one that has keys of the nearest map
-/// it lies in, or the only one of the layer.
+/// it lies in, or the only one of the layer, or the only one of it that follows the database.
 pub(crate) async fn home(
     db: &impl ConnectionTrait,
     namespace: &str,
@@ -145,16 +146,13 @@ pub(crate) async fn home(
     declared: &[Declared],
 ) -> Result<Option<String>> {
     for above in key.ancestors() {
-        let below = Condition::all()
-            .add(seed::Column::Key.gt(format!("{above}.")))
-            .add(seed::Column::Key.lt(format!("{above}/")));
         let mut sources: Vec<String> = seed::Entity::find()
             .select_only()
             .column(seed::Column::Source)
             .distinct()
             .filter(seed::Column::Namespace.eq(namespace))
             .filter(seed::Column::Layer.eq(layer))
-            .filter(below)
+            .filter(below(seed::Column::Key, above))
             .limit(2)
             .into_tuple()
             .all(db)
@@ -165,11 +163,15 @@ pub(crate) async fn home(
             _ => return Ok(None),
         }
     }
-    let mut of_layer = declared.iter().filter(|it| it.namespace == namespace && it.layer == layer);
-    Ok(match (of_layer.next(), of_layer.next()) {
+    let of_layer = || declared.iter().filter(|it| it.namespace == namespace && it.layer == layer);
+    Ok(only(of_layer()).or_else(|| only(of_layer().filter(|it| it.write_back))))
+}
+
+fn only<'a>(mut found: impl Iterator<Item = &'a Declared>) -> Option<String> {
+    match (found.next(), found.next()) {
         (Some(only), None) => Some(only.path.clone()),
         _ => None,
-    })
+    }
 }
 
 /// The keys that a source has seeds of, each with its name in the file if that is another.
@@ -231,7 +233,10 @@ impl<'a> Open<'a> {
                 help: format!("{} is part of the program", declared.path),
             });
         };
-        let edits = values.iter().map(|(key, value)| self.edit(key, value.as_ref(), seeds));
+        let in_file: HashSet<&Key> = self.meaning.entries.iter().map(|it| &it.key).collect();
+        let edit =
+            |key, value: &Option<_>| self.edit(key, value.as_ref(), seeds, in_file.contains(key));
+        let edits = values.iter().map(|(key, value)| edit(key, value));
         let edits: Vec<Edit> = edits.collect::<Result<_>>()?;
         let (name, format) = (Path::new(&declared.path), self.meaning.format.as_str());
         let after = setpoint_importers::edit(name, &self.bytes, Some(format), limits, &edits)?;
@@ -273,16 +278,28 @@ impl<'a> Open<'a> {
         Ok((source, rewrite))
     }
 
-    fn edit(&self, key: &Key, value: Option<&TypedValue>, seeds: &SeedKeys) -> Result<Edit> {
+    fn edit(
+        &self,
+        key: &Key,
+        value: Option<&TypedValue>,
+        seeds: &SeedKeys,
+        is_in_file: bool,
+    ) -> Result<Edit> {
         let mapper = self.declared.mapper()?;
-        let in_file = self.meaning.raw_keys.get(key).or_else(|| seeds.get(key)?.as_ref());
-        let raw_key = match in_file {
+        let in_file = is_in_file.then(|| self.meaning.raw_keys.get(key).unwrap_or(key));
+        let before = || seeds.get(key).map(|it| it.as_ref().unwrap_or(key));
+        let leads_here =
+            |raw_key: &&Key| mapper.key(raw_key).is_ok_and(|it| it.as_ref() == Some(key));
+        let raw_key = match in_file.or_else(|| before().filter(leads_here)) {
             Some(raw_key) => raw_key.clone(),
             None => mapper.unmap(key).ok_or_else(|| Error::NoHome {
                 key: key.to_string(),
                 help: format!("the mapping of {} makes no such key", self.declared.path),
             })?,
         };
+        if mapper.is_split(&raw_key) {
+            return Err(MappingFault::SplitSetting { raw: raw_key }.into());
+        }
         let written = self.meaning.written.get(&raw_key).copied();
         let value = value.map(|it| mapper.unvalue(&raw_key, it, written)).transpose()?;
         Ok(Edit { key: raw_key, value })

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
+use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use serde::{Serialize, Serializer};
-use setpoint_importers::{Key, Limits, TypedValue};
+use serde_json::Value;
+use setpoint_importers::{Key, Limits, TypedValue, ValueType};
 
 use crate::ignore::{self, Ignored};
 use crate::import::{Difference, differences};
@@ -25,7 +27,7 @@ pub struct Report {
 }
 
 /// One key, or one file, that is out of line.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
     pub namespace: String,
     pub layer: String,
@@ -34,14 +36,14 @@ pub struct Drift {
     pub kind: Kind,
     /// The file that has the key, or had it.
     pub source: Option<String>,
-    #[serde(serialize_with = "json_of")]
+    /// What the file says; not known of a version that is skipped.
     pub file: Option<TypedValue>,
-    #[serde(serialize_with = "json_of")]
     pub seed: Option<TypedValue>,
-    #[serde(serialize_with = "json_of")]
     pub live: Option<TypedValue>,
     /// Where the file says it.
     pub origin: Option<Origin>,
+    /// Why the file cannot be read.
+    pub reason: Option<String>,
     /// Of the three values: an ignored drift is told again when it is another.
     pub hash: String,
     pub ignored: Option<Ignored>,
@@ -107,6 +109,13 @@ pub async fn report(
     let settled: Vec<&Declared> = declared.iter().filter(|it| is_known(it, &known)).collect();
     drift.extend(edited_in_unchanged(db, &settled, &sources, only.is_empty()).await?);
 
+    let skipped = sources.iter().filter(|it| it.status == SourceStatus::Skipped);
+    let skipped: HashSet<&str> = skipped.map(|it| it.declared.path.as_str()).collect();
+    for one in &mut drift {
+        if one.source.as_deref().is_some_and(|it| skipped.contains(it)) && one.key.is_some() {
+            (one.file, one.origin) = (None, None);
+        }
+    }
     let layers: HashSet<_> = declared.iter().map(|it| (&it.namespace, &it.layer)).collect();
     let unknown: HashSet<_> = drift
         .iter()
@@ -116,7 +125,8 @@ pub async fn report(
     // Whose key it is can only be told where every file of the layer was imported.
     drift.retain(|it| {
         it.kind != Kind::UnknownKey
-            || layers.contains(&(&it.namespace, &it.layer))
+            || only.is_empty()
+                && layers.contains(&(&it.namespace, &it.layer))
                 && !unknown.contains(&(it.namespace.clone(), it.layer.clone()))
     });
     drift.sort_by(|a, b| {
@@ -137,24 +147,22 @@ fn state_of(
     known: &[Imported],
     limits: &Limits,
 ) -> Result<Result<ReadSource, Drift>> {
-    let of_file = |kind| Ok(Err(Drift::of_file(declared, kind)));
+    let of_file = |kind, reason| Ok(Err(Drift::of_file(declared, kind, reason)));
     let source = match read(std::slice::from_ref(declared), known, limits) {
         Ok(mut sources) => sources.remove(0),
-        Err(Error::Unreadable { source, .. })
-            if source.kind() == std::io::ErrorKind::NotFound && is_known(declared, known) =>
-        {
-            return of_file(Kind::FileMissing);
+        Err(Error::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return of_file(Kind::FileMissing, None);
         }
-        Err(Error::Unreadable { .. } | Error::Outside { .. } | Error::Import(_)) => {
-            return of_file(Kind::FileUnreadable);
+        Err(error @ (Error::Unreadable { .. } | Error::Outside { .. } | Error::Import(_))) => {
+            let cause = std::error::Error::source(&error).map(|it| format!(": {it}"));
+            let reason = format!("{error}{}", cause.unwrap_or_default());
+            return of_file(Kind::FileUnreadable, Some(reason));
         }
         Err(error) => return Err(error),
     };
     match source.status {
-        SourceStatus::New => of_file(Kind::ImportUnknown),
-        SourceStatus::Skipped => {
-            Ok(Ok(ReadSource { meaning: None, status: SourceStatus::Unchanged, ..source }))
-        }
+        SourceStatus::New => of_file(Kind::ImportUnknown, None),
+        SourceStatus::Skipped => Ok(Ok(ReadSource { meaning: None, ..source })),
         _ => Ok(Ok(source)),
     }
 }
@@ -243,7 +251,7 @@ impl Row {
             return Ok(None);
         }
         let number = |it: Option<i64>| it.and_then(|it| u32::try_from(it).ok()).unwrap_or_default();
-        let origin = self.source.map(|file| Origin {
+        let origin = self.source.clone().map(|file| Origin {
             file,
             line: number(self.line),
             column: number(self.column),
@@ -256,6 +264,7 @@ impl Row {
             base,
             ours,
             origin,
+            source: self.source,
         };
         Ok(Some(difference.into()))
     }
@@ -275,11 +284,12 @@ impl From<Difference> for Drift {
             layer: it.layer,
             key: Some(it.key),
             kind,
-            source: it.origin.as_ref().map(|it| it.file.clone()),
+            source: it.source,
             file: it.theirs,
             seed: it.base,
             live: it.ours,
             origin: it.origin,
+            reason: None,
             hash: String::new(),
             ignored: None,
         };
@@ -289,7 +299,7 @@ impl From<Difference> for Drift {
 }
 
 impl Drift {
-    fn of_file(declared: &Declared, kind: Kind) -> Self {
+    fn of_file(declared: &Declared, kind: Kind, reason: Option<String>) -> Self {
         let mut drift = Self {
             namespace: declared.namespace.clone(),
             layer: declared.layer.clone(),
@@ -300,6 +310,7 @@ impl Drift {
             seed: None,
             live: None,
             origin: None,
+            reason,
             hash: String::new(),
             ignored: None,
         };
@@ -371,8 +382,55 @@ impl fmt::Display for Kind {
     }
 }
 
-fn json_of<S: Serializer>(value: &Option<TypedValue>, serializer: S) -> Result<S::Ok, S::Error> {
-    value.as_ref().map(|it| &it.json).serialize(serializer)
+/// `file`, `seed` and `live` are null both where there is no value and where it is null; their
+/// types are there in the second case only.
+impl Serialize for Drift {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            namespace: &'a str,
+            layer: &'a str,
+            key: Option<&'a Key>,
+            kind: Kind,
+            source: Option<&'a str>,
+            file: Option<&'a Value>,
+            seed: Option<&'a Value>,
+            live: Option<&'a Value>,
+            origin: Option<&'a Origin>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            file_type: Option<ValueType>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            seed_type: Option<ValueType>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            live_type: Option<ValueType>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            reason: Option<&'a str>,
+            hash: &'a str,
+            ignored: Option<&'a Ignored>,
+        }
+        fn json(side: &Option<TypedValue>) -> Option<&Value> {
+            side.as_ref().map(|it| &it.json)
+        }
+        let kind = |side: &Option<TypedValue>| side.as_ref().map(TypedValue::value_type);
+        let wire = Wire {
+            namespace: &self.namespace,
+            layer: &self.layer,
+            key: self.key.as_ref(),
+            kind: self.kind,
+            source: self.source.as_deref(),
+            file: json(&self.file),
+            seed: json(&self.seed),
+            live: json(&self.live),
+            origin: self.origin.as_ref(),
+            file_type: kind(&self.file),
+            seed_type: kind(&self.seed),
+            live_type: kind(&self.live),
+            reason: self.reason.as_deref(),
+            hash: &self.hash,
+            ignored: self.ignored.as_ref(),
+        };
+        wire.serialize(serializer)
+    }
 }
 
 /// How many there are of each kind.

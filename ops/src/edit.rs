@@ -59,7 +59,7 @@ pub async fn replacing(
         .filter(setting::Column::Namespace.eq(namespace))
         .filter(setting::Column::Layer.eq(layer));
     if let Some(prefix) = prefix {
-        found = found.filter(within(prefix));
+        found = found.filter(within(setting::Column::Key, prefix));
     }
     for row in found.all(db).await? {
         wanted.entry(rows::key(row.key)?).or_insert(None);
@@ -207,7 +207,7 @@ async fn live_around(
     if edits.len() <= FEW {
         let around = edits.keys().fold(Condition::any(), |around, key| {
             let above: Vec<&str> = key.ancestors().collect();
-            around.add(within(key)).add(setting::Column::Key.is_in(above))
+            around.add(within(setting::Column::Key, key)).add(setting::Column::Key.is_in(above))
         });
         found = found.filter(around);
     }

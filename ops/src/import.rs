@@ -255,8 +255,10 @@ pub(crate) struct Difference {
     pub base: Option<TypedValue>,
     pub ours: Option<TypedValue>,
     pub theirs: Option<TypedValue>,
-    /// Where the file says it, or said it.
+    /// Where the file says it.
     pub origin: Option<Origin>,
+    /// The file that has the key, or had it.
+    pub source: Option<String>,
 }
 
 /// The same comparison as for a plan, of the layers of those `sources` that say something new.
@@ -271,7 +273,9 @@ pub(crate) async fn differences(
         let differs = merged.into_iter().filter(|it| it.class != Class::Converge);
         differences.extend(differs.map(|one| {
             let kept = one.class == Class::Keep;
+            let seed = || layer.seeds.get(&one.key).map(|it| it.source.clone());
             Difference {
+                source: one.origin.as_ref().map(|it| it.file.clone()).or_else(seed),
                 namespace: namespace.clone(),
                 layer: name.clone(),
                 theirs: if kept { one.seed.clone() } else { one.after },

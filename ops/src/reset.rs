@@ -11,7 +11,7 @@ use setpoint_importers::{Key, TypedValue};
 use crate::apply::head;
 use crate::edit::{self, Edits};
 use crate::export::{self, ExportFormat};
-use crate::plan::{Author, Base, Change, Kind, Origin, Plan};
+use crate::plan::{Author, Base, Change, Class, Kind, Origin, Plan};
 use crate::setting::{self, Scope};
 use crate::{Error, Result, originals, rows};
 
@@ -27,21 +27,14 @@ pub struct Target {
     pub purge: bool,
 }
 
-/// A plan, and what it leaves alone.
-#[derive(Debug)]
-pub struct Reset {
-    pub plan: Plan,
-    /// The keys that no file has, each after its layer. Without `purge` they stay.
-    pub own: Vec<(String, Key)>,
-}
-
-/// Plans to give every setting of `target` the value of its seed.
+/// Plans to give every setting of `target` the value of its seed. Users' own keys, which no file
+/// has, are kept without `purge`.
 ///
 /// # Errors
 ///
 /// [`Error::UnknownKey`] if there is nothing at the prefix; [`Error::NotATree`] if a user's own
 /// key stands above or below a seed and is not purged; [`Error::Database`].
-pub async fn plan(db: &impl ConnectionTrait, target: &Target, author: Author) -> Result<Reset> {
+pub async fn plan(db: &impl ConnectionTrait, target: &Target, author: Author) -> Result<Plan> {
     let head = head(db).await?;
     let mut seeds = seeds(db, target).await?;
     let mut layers: Vec<String> = setting::layers(db)
@@ -55,7 +48,6 @@ pub async fn plan(db: &impl ConnectionTrait, target: &Target, author: Author) ->
     layers.dedup();
 
     let mut changes: Vec<Change> = Vec::new();
-    let mut own = Vec::new();
     let mut known = 0;
     for layer in layers {
         let live = setting::layer(db, &target.namespace, &layer).await?;
@@ -63,10 +55,14 @@ pub async fn plan(db: &impl ConnectionTrait, target: &Target, author: Author) ->
         known += seeds.len();
         let mut edits = Edits::new();
         let mut origins = HashMap::new();
-        for key in live.keys().filter(|it| target.contains(it) && !seeds.contains_key(*it)) {
-            own.push((layer.clone(), key.clone()));
-            if target.purge {
-                edits.insert(key.clone(), None);
+        for (key, value) in &live {
+            if !target.contains(key) || seeds.contains_key(key) {
+                continue;
+            }
+            known += 1;
+            match target.purge {
+                true => drop(edits.insert(key.clone(), None)),
+                false => changes.push(kept(target, &layer, key, value)),
             }
         }
         for (key, (value, origin)) in seeds {
@@ -79,16 +75,28 @@ pub async fn plan(db: &impl ConnectionTrait, target: &Target, author: Author) ->
             Change { origin, ..it }
         }));
     }
-    if let Some(prefix) = target.prefix.as_ref().filter(|_| known + own.len() == 0) {
+    if let Some(prefix) = target.prefix.as_ref().filter(|_| known == 0) {
         return Err(Error::UnknownKey {
             namespace: target.namespace.clone(),
             key: prefix.to_string(),
             help: "no file and nobody has set it; `setpoint search` finds keys".to_owned(),
         });
     }
-    own.sort();
-    let plan = Plan::new(Kind::Reset, Base::of(&head), author, Vec::new(), changes);
-    Ok(Reset { plan, own })
+    Ok(Plan::new(Kind::Reset, Base::of(&head), author, Vec::new(), changes))
+}
+
+fn kept(target: &Target, layer: &str, key: &Key, value: &TypedValue) -> Change {
+    Change {
+        namespace: target.namespace.clone(),
+        layer: layer.to_owned(),
+        key: key.clone(),
+        class: Class::Keep,
+        before: Some(value.clone()),
+        after: Some(value.clone()),
+        seed: None,
+        origin: None,
+        provenance: None,
+    }
 }
 
 impl Target {

@@ -86,7 +86,7 @@ pub async fn list(
     at: Option<i64>,
 ) -> Result<Vec<Setting>> {
     let found = match at {
-        None => live(db, scope, prefix.map(within)).await?,
+        None => live(db, scope, prefix.map(|it| within(setting::Column::Key, it))).await?,
         Some(revision) => past(db, scope, revision).await?,
     };
     let found =
@@ -208,12 +208,14 @@ pub(crate) async fn values(
     which.all(db).await?.into_iter().map(value).collect()
 }
 
-/// The rows at `key` and below it.
-pub(crate) fn within(key: &Key) -> Condition {
-    let below = Condition::all()
-        .add(setting::Column::Key.gt(format!("{key}.")))
-        .add(setting::Column::Key.lt(format!("{key}/")));
-    Condition::any().add(setting::Column::Key.eq(key.as_str())).add(below)
+/// The rows whose `column` names `key` or one below it.
+pub(crate) fn within(column: impl ColumnTrait, key: &Key) -> Condition {
+    Condition::any().add(column.eq(key.as_str())).add(below(column, key.as_str()))
+}
+
+/// The rows whose `column` names a key below `key`.
+pub(crate) fn below(column: impl ColumnTrait, key: &str) -> Condition {
+    Condition::all().add(column.gt(format!("{key}."))).add(column.lt(format!("{key}/")))
 }
 
 async fn live(
@@ -281,7 +283,7 @@ fn highest(scope: &Scope, found: impl IntoIterator<Item = Setting>) -> Vec<Setti
 
 /// The error for a key that is not there, with the best guess at what was meant.
 async fn unknown(db: &impl ConnectionTrait, scope: &Scope, key: &Key) -> Result<Error> {
-    let below = live(db, scope, Some(within(key))).await?;
+    let below = live(db, scope, Some(within(setting::Column::Key, key))).await?;
     let below = below.iter().filter(|it| it.key != *key).count();
     let elsewhere = setting::Entity::find().filter(setting::Column::Key.eq(key.as_str()));
     let elsewhere = elsewhere.one(db).await?;

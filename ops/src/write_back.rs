@@ -3,7 +3,7 @@
 //! The outbox is the change log, and how far each file has come in it: a change is in the file
 //! or still to be written, whatever crashed between.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -11,13 +11,14 @@ use sea_orm::{
     QuerySelect,
 };
 use serde::Serialize;
-use setpoint_entity::{change, outbox, seed, setting};
+use setpoint_entity::{change, outbox, resolution, seed, setting};
 use setpoint_importers::{Key, Limits, TypedValue};
 
 use crate::adopt::{Open, home, seeds_of};
 use crate::apply::{lock_head, remember};
 use crate::database::Database;
 use crate::plan::{Author, Base, Kind, Plan};
+use crate::setting::within;
 use crate::source::{Declared, Imported, ReadSource, imported};
 use crate::{Error, Result, rows, time};
 
@@ -99,7 +100,12 @@ async fn follow_one(
     let mut followed =
         Followed { namespace, path, written: Vec::new(), left: Vec::new(), failure: None };
 
-    let moved = changed_since(db, declared, all, since).await?;
+    let Changed { moved, homeless } = changed_since(db, declared, all, since).await?;
+    followed.left.extend(
+        homeless
+            .into_iter()
+            .map(|key| Left { key, reason: "more than one file could take it".to_owned() }),
+    );
     if !moved.is_empty() {
         match write(db, declared, last, &moved, limits).await {
             Ok(Written { source, written, left }) => {
@@ -115,7 +121,8 @@ async fn follow_one(
                     remember::seeds(db, &plan, &sources).await?;
                     remember::sources(db, &plan, &sources, head.revision, now).await?;
                 }
-                (followed.written, followed.left) = (written, left);
+                followed.written = written;
+                followed.left.extend(left);
             }
             Err(error @ Error::Database(_)) => return Err(error),
             Err(error) => {
@@ -148,15 +155,26 @@ struct Moved {
     live: Option<TypedValue>,
 }
 
-/// The keys of `declared` that revisions after `since` have changed.
+/// What revisions after some other have done to the keys of a file.
+struct Changed {
+    moved: Vec<Moved>,
+    /// New keys of its layer that no file is found for.
+    homeless: Vec<Key>,
+}
+
+/// The keys of `declared` that revisions after `since` have changed, or settled against the file.
 async fn changed_since(
     db: &DatabaseTransaction,
     declared: &Declared,
     all: &[Declared],
     since: i64,
-) -> Result<Vec<Moved>> {
+) -> Result<Changed> {
     const CHUNK_ROWS: usize = 500;
     let (namespace, layer) = (declared.namespace.as_str(), declared.layer.as_str());
+    let is_first = all
+        .iter()
+        .find(|it| it.write_back && it.namespace == namespace && it.layer == layer)
+        .is_some_and(|it| it.path == declared.path);
     let keys: Vec<String> = change::Entity::find()
         .select_only()
         .column(change::Column::Key)
@@ -167,7 +185,10 @@ async fn changed_since(
         .into_tuple()
         .all(db)
         .await?;
-    let mut moved = Vec::new();
+    let mut keys: BTreeSet<String> = keys.into_iter().collect();
+    keys.extend(settled_since(db, namespace, layer, since).await?);
+    let keys: Vec<String> = keys.into_iter().collect();
+    let (mut moved, mut homeless) = (Vec::new(), Vec::new());
     for chunk in keys.chunks(CHUNK_ROWS) {
         let seeds = seed::Entity::find()
             .filter(seed::Column::Namespace.eq(namespace))
@@ -185,10 +206,15 @@ async fn changed_since(
             let key = rows::key(key.clone())?;
             let is_own = match &row {
                 Some(row) => row.source == declared.path,
-                None => {
-                    let home = home(db, namespace, layer, &key, all).await?;
-                    home.as_deref() == Some(&declared.path)
-                }
+                None => match home(db, namespace, layer, &key, all).await? {
+                    Some(path) => path == declared.path,
+                    None => {
+                        if is_first && live.contains_key(&key) {
+                            homeless.push(key.clone());
+                        }
+                        false
+                    }
+                },
             };
             if is_own {
                 let base =
@@ -198,7 +224,44 @@ async fn changed_since(
         }
     }
     moved.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(moved)
+    Ok(Changed { moved, homeless })
+}
+
+/// The keys whose live value was chosen over that of the file: nothing changed in the database.
+async fn settled_since(
+    db: &DatabaseTransaction,
+    namespace: &str,
+    layer: &str,
+    since: i64,
+) -> Result<Vec<String>> {
+    let roots: Vec<String> = resolution::Entity::find()
+        .select_only()
+        .column(resolution::Column::Key)
+        .filter(resolution::Column::Revision.gt(since))
+        .filter(resolution::Column::Namespace.eq(namespace))
+        .filter(resolution::Column::Layer.eq(layer))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut keys = Vec::new();
+    for root in roots {
+        let root = rows::key(root)?;
+        let live = setting::Entity::find()
+            .select_only()
+            .column(setting::Column::Key)
+            .filter(setting::Column::Namespace.eq(namespace))
+            .filter(setting::Column::Layer.eq(layer))
+            .filter(within(setting::Column::Key, &root));
+        keys.extend(live.into_tuple::<String>().all(db).await?);
+        let seeds = seed::Entity::find()
+            .select_only()
+            .column(seed::Column::Key)
+            .filter(seed::Column::Namespace.eq(namespace))
+            .filter(seed::Column::Layer.eq(layer))
+            .filter(within(seed::Column::Key, &root));
+        keys.extend(seeds.into_tuple::<String>().all(db).await?);
+    }
+    Ok(keys)
 }
 
 struct Written {
@@ -225,6 +288,9 @@ async fn write(
     let mut written = Vec::new();
     for Moved { key, base, live } in moved {
         let theirs = says.get(key).copied();
+        if theirs.is_none() && live.is_none() && base.is_none() {
+            continue;
+        }
         let reason = match () {
             () if theirs == live.as_ref() => {
                 values.push((key.clone(), live.clone()));

@@ -138,8 +138,10 @@ fn details(drift: &Drift) -> Vec<String> {
         let file = view::value(drift.file.as_ref());
         let (seed, live) = (view::value(drift.seed.as_ref()), view::value(drift.live.as_ref()));
         match drift.kind {
-            Kind::EditedHere => lines.push(format!("file {file}{place}")),
-            Kind::UpdateAvailable | Kind::KeyRemoved => lines.push(format!("file {file}{place}")),
+            Kind::EditedHere if drift.file.is_none() => lines.push(format!("seed {seed}")),
+            Kind::EditedHere | Kind::UpdateAvailable | Kind::KeyRemoved => {
+                lines.push(format!("file {file}{place}"));
+            }
             Kind::Both => {
                 lines.push(format!("file {file}{place}"));
                 lines.push(format!("seed {seed}"));
@@ -148,6 +150,7 @@ fn details(drift: &Drift) -> Vec<String> {
         }
         lines.push(format!("live {live}"));
     }
+    lines.extend(drift.reason.clone());
     if let Some(ignored) = &drift.ignored {
         let reason = ignored.reason.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
         let until = match (&ignored.until, ignored.is_over) {

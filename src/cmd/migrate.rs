@@ -83,7 +83,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
 /// Imports `declared`, with versions that were skipped if `take_skipped`.
 pub(super) async fn bring(
     context: &Context,
-    mut declared: Vec<Declared>,
+    declared: Vec<Declared>,
     take_skipped: bool,
     bring: Bring,
 ) -> miette::Result<Exit> {
@@ -111,14 +111,13 @@ pub(super) async fn bring(
         if picked.quit {
             return Err(miette!(code = "confirm::refused", "nothing was changed"));
         }
-        if !picked.skipped.is_empty() {
-            let (left, kept) =
-                declared.into_iter().partition(|it| picked.skipped.contains(&it.path));
-            declared = kept;
-            skip_version(context, &left).await?;
-        }
+        let (skipped, kept): (Vec<_>, Vec<_>) =
+            declared.into_iter().partition(|it| picked.skipped.contains(&it.path));
         options.choices.by_key.extend(picked.by_key);
-        import = planned(context, &declared, &options, reason).await?;
+        import = planned(context, &kept, &options, reason).await?;
+        if !skipped.is_empty() {
+            skip_version(context, &skipped).await?;
+        }
     }
     for (path, deleted) in import.emptied() {
         let question = format!("{path} is empty now. Delete its settings ({deleted})?");

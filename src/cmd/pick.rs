@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use setpoint_ops::Key;
+use setpoint_ops::edit::parse_value;
 use setpoint_ops::import::Resolve;
-use setpoint_ops::plan::{Class, Plan};
+use setpoint_ops::plan::{Change, Class, Plan};
+use setpoint_ops::{Error, Key};
 
 use super::view;
 use crate::console;
@@ -25,9 +26,13 @@ const QUESTION: &str =
 /// Asks about each conflict of `plan`.
 pub(super) fn pick(plan: &Plan) -> miette::Result<Picked> {
     let mut picked = Picked::default();
+    let file_of = |it: &Change| {
+        let seed = it.provenance.as_ref().and_then(|it| it.seed.as_ref());
+        it.origin.as_ref().or(seed).map(|it| it.file.clone())
+    };
     let conflicts: Vec<_> = plan.changes.iter().filter(|it| it.class == Class::Conflict).collect();
     for (at, change) in conflicts.iter().enumerate() {
-        let file = change.origin.as_ref().map(|it| it.file.clone());
+        let file = file_of(change);
         if file.as_ref().is_some_and(|it| picked.skipped.contains(it)) {
             continue;
         }
@@ -42,12 +47,23 @@ pub(super) fn pick(plan: &Plan) -> miette::Result<Picked> {
                 "o" | "ours" => Resolve::Ours,
                 "t" | "theirs" => Resolve::Theirs,
                 "v" | "value" => match console::ask("the value:")? {
-                    Some(text) => Resolve::Value(text),
+                    Some(text) => match can_be(change, &text) {
+                        Ok(()) => Resolve::Value(text),
+                        Err(error) => {
+                            console::tell(error);
+                            continue;
+                        }
+                    },
                     None => continue,
                 },
                 "l" | "later" | "" => break,
                 "s" | "skip" => match &file {
                     Some(file) => {
+                        // What was chosen for other keys of it is not wanted any more.
+                        let of_file = |it: &&&Change| file_of(it).as_ref() == Some(file);
+                        for other in conflicts.iter().filter(of_file) {
+                            picked.by_key.remove(&other.key);
+                        }
                         picked.skipped.push(file.clone());
                         break;
                     }
@@ -61,4 +77,10 @@ pub(super) fn pick(plan: &Plan) -> miette::Result<Picked> {
         }
     }
     Ok(picked)
+}
+
+/// Whether `text` is a value that the key of a conflict can have.
+fn can_be(conflict: &Change, text: &str) -> Result<(), Error> {
+    let example = conflict.before.as_ref().or(conflict.after.as_ref());
+    parse_value(&conflict.key, text, None, example.filter(|it| !it.json.is_object())).map(drop)
 }

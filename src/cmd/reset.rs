@@ -45,17 +45,12 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         plan(db, &target, context.author(args.how.reason.clone())).await
     };
     let reset = context.read(make).await?;
-    if !context.json && !args.purge {
-        for (layer, key) in &reset.own {
-            console::tell(format_args!("note: {key} of layer {layer} is in no file: it stays"));
-        }
-    }
-    if args.how.dry_run || args.how.out.is_some() || reset.plan.is_empty() {
-        return view::planned(context, &args.how, &reset.plan);
+    if args.how.dry_run || args.how.out.is_some() || reset.is_empty() {
+        return view::planned(context, &args.how, &reset);
     }
 
     if !args.yes {
-        console::tell(view::text(&reset.plan).trim_end());
+        console::tell(view::text(&reset).trim_end());
     }
     let what = target.prefix.as_ref().map_or("everything".to_owned(), ToString::to_string);
     console::confirm(&format!("Put {what} of {} back?", target.namespace), args.yes)?;
@@ -65,6 +60,5 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     };
     let folder = context.read(kept).await?;
     console::tell(format_args!("the settings as they were are in {}", folder.display()));
-    let make = async |db: &sea_orm::DatabaseTransaction| Ok(make(db).await?.plan);
     context.edit(&args.how, make).await
 }

@@ -98,10 +98,10 @@ pub(super) fn configured(context: &Context) -> miette::Result<Vec<Declared>> {
     let root = &context.loaded.root;
     let mut declared: Vec<Declared> = Vec::new();
     for named in context.loaded.sources()? {
-        let found = match named.path.exists() {
-            true => declare(std::slice::from_ref(&named), root)?.0,
-            // Not there: by its name alone, so that it can be told to be missing.
-            false => vec![Declared::at(&named, root)],
+        // Not there, or an empty folder: by its name alone, so that it can be told.
+        let found = match declare(std::slice::from_ref(&named), root) {
+            Ok((found, _)) if named.path.exists() => found,
+            _ => vec![Declared::at(&named, root)],
         };
         for one in found {
             if !declared.iter().any(|it| it.is_same(&one)) {
