@@ -62,6 +62,20 @@ pub fn masked(
     Masked { bytes: masked, hidden: keys.map(|(entry, _)| entry.key.clone()).collect() }
 }
 
+/// Whether a comment in `bytes`, in whatever format, seems to tell a secret. It is a look at
+/// lines: what is no comment may count as one.
+pub fn comments_tell_secrets(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let mut comments = String::new();
+    for line in text.lines() {
+        if let Some(at) = line.find('#').or_else(|| line.find("//")).or_else(|| line.find("/*")) {
+            comments.push_str(line[at..].trim_start_matches(['#', '/', '*']));
+            comments.push('\n');
+        }
+    }
+    !comments.is_empty() && !conceal::ranges(&comments, &conceal::none).is_empty()
+}
+
 struct File<'a> {
     text: &'a str,
     importer: &'static dyn Importer,

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use setpoint_importers::{
-    Document, Entry, ImportError, Key, Limits, Mapper, Masked, Pattern, TypedValue, is_reference,
+    Document, Entry, ImportError, Key, Limits, Mapper, Masked, Pattern, TypedValue,
+    comments_tell_secrets, is_reference,
 };
 
 use crate::source::{Declared, Interpretation};
@@ -124,7 +125,8 @@ pub(crate) fn mask(
 ) -> Option<Kept> {
     let interpretation = &declared.interpretation;
     let is_secret = |key: &Key, value: &TypedValue| interpretation.is_secret(mapper, key, value);
-    if !document.entries.iter().any(|it| is_secret(&it.key, &it.value)) {
+    let has_secrets = document.entries.iter().any(|it| is_secret(&it.key, &it.value));
+    if !has_secrets && !comments_tell_secrets(bytes) {
         return None;
     }
     let Masked { bytes, hidden } = setpoint_importers::masked(bytes, limits, document, &is_secret);

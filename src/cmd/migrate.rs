@@ -174,6 +174,7 @@ fn choices(resolve: &[String]) -> miette::Result<BTreeMap<Key, Resolve>> {
         let choice = match choice {
             "ours" => Resolve::Ours,
             "theirs" => Resolve::Theirs,
+            "\"ours\"" | "\"theirs\"" => Resolve::Value(choice.trim_matches('"').to_owned()),
             value => Resolve::Value(value.to_owned()),
         };
         let key = super::key(key)?;

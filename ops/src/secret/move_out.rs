@@ -46,7 +46,9 @@ pub(crate) fn move_out(
         let edits = references(source, &mut variables, limits)?;
         let is_the_file = variables.is_at(&path);
         let before = source.bytes.clone();
-        let Some(after) = edited(source, &edits, limits) else { continue };
+        let Some(after) = edited(source, &source.bytes, &edits, limits) else { continue };
+        let masked = source.meaning.as_mut().and_then(|it| it.masked.take()).unwrap_or_default();
+        let kept = edited(source, &masked, &edits, limits).unwrap_or_default();
         let left_out = source.meaning.take().map(|it| it.secrets).unwrap_or_default();
         let mut meaning = Meaning::of(&source.declared, &after, limits)??;
         let moved = left_out.into_iter().filter_map(|mut secret| {
@@ -59,12 +61,13 @@ pub(crate) fn move_out(
         });
         let moved: Vec<_> = moved.collect();
         meaning.secrets.extend(moved);
+        // Comments may say the values too.
+        meaning.masked = Some(kept);
         if !matches!(source.status, SourceStatus::New) {
             source.status = SourceStatus::Changed;
         }
         if is_the_file {
-            // It keeps the values, and is remembered with references in their place.
-            meaning.masked = Some(after);
+            // It keeps the values.
             source.meaning = Some(meaning);
             continue;
         }
@@ -78,18 +81,18 @@ pub(crate) fn move_out(
     Ok(variables.into_iter().chain(rewrites).collect())
 }
 
-/// The bytes of `source` with `edits`; with those that can be made, if not all can. Nothing if
+/// `bytes`, of `source`, with `edits`; with those that can be made, if not all can. Nothing if
 /// none can.
-fn edited(source: &ReadSource, edits: &[Edit], limits: &Limits) -> Option<Vec<u8>> {
+fn edited(source: &ReadSource, bytes: &[u8], edits: &[Edit], limits: &Limits) -> Option<Vec<u8>> {
     let name = Path::new(&source.declared.path);
     let format = source.declared.interpretation.format.as_deref();
     let edit = |bytes: &[u8], edits: &[Edit]| {
         setpoint_importers::edit(name, bytes, format, limits, edits).ok()
     };
-    edit(&source.bytes, edits).or_else(|| {
-        let one = |bytes: Option<Vec<u8>>, one: &Edit| {
-            let now = bytes.as_deref().unwrap_or(&source.bytes);
-            edit(now, std::slice::from_ref(one)).or(bytes)
+    edit(bytes, edits).or_else(|| {
+        let one = |done: Option<Vec<u8>>, one: &Edit| {
+            let now = done.as_deref().unwrap_or(bytes);
+            edit(now, std::slice::from_ref(one)).or(done)
         };
         edits.iter().fold(None, one)
     })
