@@ -50,15 +50,15 @@ def write_yaml(path, count):
             file.write(f"    {name}: {value}\n")
 
 
-def run(command, **options):
-    """Seconds and peak memory in MiB of one process."""
+def run(command, expected=0, **options):
+    """Seconds and peak memory in MiB of one process, which ends with the status `expected`."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
     )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begin
-    if status != 0:
+    if os.waitstatus_to_exitcode(status) != expected:
         sys.exit(f"{command} failed with {status}")
     return seconds, usage.ru_maxrss / 1024
 
@@ -165,6 +165,47 @@ def imports(folder, count):
     return lines
 
 
+def drifts(folder, count):
+    """`drift` beside `validate`, which reads the same file and does nothing else."""
+    place = folder / "drift"
+    place.mkdir()
+    source = place / "settings.yaml"
+    write_yaml(source, count)
+    command, environment = setpoint(place, "migrate", str(source))
+    run(command, env=environment)
+
+    def read():
+        command, environment = setpoint(place, "validate", str(source))
+        return run(command, env=environment)
+
+    def drift(differs):
+        def measured():
+            command, environment = setpoint(place, "drift", "--config", str(place / "setpoint.toml"))
+            return run(command, env=environment, expected=2 if differs else 0)
+
+        return measured
+
+    (place / "setpoint.toml").write_text('[[source]]\npath = "settings.yaml"\n')
+    lines = [row(f"drift over {count:,}, file unchanged", pairs(drift(False), read), "2")]
+
+    def reformat():
+        with open(source, "a") as file:
+            file.write(f"# {time.time_ns()}\n")
+
+    lines.append(
+        row(f"drift over {count:,}, a comment changed", pairs(drift(False), read, reformat), "2")
+    )
+    sql = "UPDATE setting SET value = '\"edited\"' WHERE value_type = 'string' AND key LIKE '%7.value3'"
+    subprocess.run(["sqlite3", str(place / "bench.db"), sql], check=True)
+    edited = pairs(drift(True), read)
+    lines.append(row(f"drift over {count:,}, one in a hundred edited here", edited, "2"))
+    subprocess.run(["sed", "-i", "s/number 1/the number 1/", str(source)], check=True)
+    both = pairs(drift(True), read)
+    lines.append(row(f"drift over {count:,}, and one in fifty changed in the file", both, "2"))
+    shutil.rmtree(place)
+    return lines
+
+
 def planning(folder):
     """Dry runs against a database that has every setting, in a file that changes one in ten."""
     lines = []
@@ -207,6 +248,7 @@ def main():
         folder = Path(name)
         facts = machine()
         measured = imports(folder, 100_000)
+        drifted = drifts(folder, 100_000)
         planned = planning(folder)
     text = f"""# Measured
 
@@ -219,6 +261,12 @@ of the same definition, WAL and synchronous FULL; of get, `sqlite3 db 'SELECT â€
 | what | setpoint | sqlite3 | ratio | wanted below | peak memory |
 |---|---|---|---|---|---|
 {chr(10).join(measured)}
+
+The peer of drift is `setpoint validate`, which reads the same file and needs no database:
+
+| what | drift | validate | ratio | wanted below | peak memory |
+|---|---|---|---|---|---|
+{chr(10).join(drifted)}
 
 A dry run of a file that changes one setting in fifty, against a database that has them all:
 

@@ -93,10 +93,10 @@ impl File<'_> {
         let scalars = self.scalars_to_mask(&reading, hidden, needles);
         let word = needles.harmless_word();
         let mut edits: Vec<Edit> = scalars
-            .into_iter()
-            .flat_map(|span| scalar::masked(self.text, span, self.importer.name(), word))
+            .iter()
+            .flat_map(|span| scalar::masked(self.text, *span, self.importer.name(), word))
             .collect();
-        edits.extend(self.between(&reading, needles));
+        edits.extend(self.between(&reading, needles, &scalars));
         let text = edited(self.text, edits);
 
         let read = self.importer.read(&text, self.limits);
@@ -126,7 +126,7 @@ impl File<'_> {
     }
 
     /// Edits of what is neither a key nor a value: comments, and the names of anchors.
-    fn between(&self, reading: &Reading, needles: &Needles) -> Vec<Edit> {
+    fn between(&self, reading: &Reading, needles: &Needles, masked: &[Span]) -> Vec<Edit> {
         let format = self.importer.name();
         let mut secret = vec![false; self.text.len()];
         needles.found_in(self.text).for_each(|found| secret[found].fill(true));
@@ -138,10 +138,21 @@ impl File<'_> {
                 edits.extend(self.blanked(&gap, |at, c| secret[at] && c.is_alphanumeric()));
             }
             for comment in comments {
+                // What stands behind a secret is often the one before it.
+                let line = self.text[..comment.start].rfind('\n').map_or(0, |at| at + 1);
+                let before = masked.partition_point(|span| span.end <= comment.start);
+                if before > 0 && masked[before - 1].end > line {
+                    let end = self.text[comment.clone()]
+                        .find('\n')
+                        .map_or(comment.end, |at| comment.start + at);
+                    secret[comment.start..end].fill(true);
+                }
                 for told in conceal::ranges(&self.text[comment.clone()], &conceal::none) {
                     secret[comment.start + told.start..comment.start + told.end].fill(true);
                 }
-                edits.extend(self.blanked(&comment, |at, c| secret[at] && !c.is_whitespace()));
+                edits.extend(self.blanked(&comment, |at, c| {
+                    secret[at] && !c.is_whitespace() && !"#/*".contains(c)
+                }));
             }
         }
         edits

@@ -1,6 +1,6 @@
 //! Live values into the files they came from, as a plan: afterwards a file says what is live.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -13,7 +13,7 @@ use crate::drift::{self, Drift, Kind as DriftKind};
 use crate::file::Rewrite;
 use crate::import::Import;
 use crate::plan::{Author, Base, Change, Class, Kind, Origin, Plan, SourceStatus};
-use crate::setting::below;
+use crate::setting::{below, layer};
 use crate::source::{
     Content, Declared, Imported, Meaning, ReadSource, imported, read_bytes, with_known,
 };
@@ -76,11 +76,15 @@ pub async fn plan(
         let declared = declared.iter().find(is_it).expect("a file with drift is declared or known");
         let last = known.iter().find(|it| it.namespace == namespace && it.path == path);
         let file = Open::of(declared, last, limits)?;
-        let values: Vec<(Key, Option<TypedValue>)> =
-            drift.iter().filter_map(|it| Some((it.key.clone()?, it.live.clone()))).collect();
         let seeds = seeds_of(db, namespace, &path).await?;
+        let live = match drift.iter().any(is_subtree) {
+            true => layer(db, namespace, &declared.layer).await?,
+            false => HashMap::new(),
+        };
+        let values = drift.iter().flat_map(|it| leaves(it, &file.meaning, &seeds, &live));
+        let values: Vec<(Key, Option<TypedValue>)> = values.collect();
         let (source, rewrite) = file.saying(&values, &seeds, limits)?;
-        changes.extend(values.into_iter().map(|(key, live)| converge(&source, key, live, &drift)));
+        changes.extend(values.into_iter().map(|(key, live)| converge(&source, key, live)));
         sources.push(source);
         rewrites.push(rewrite);
     }
@@ -114,14 +118,36 @@ impl Wanted {
     }
 }
 
-fn converge(source: &ReadSource, key: Key, live: Option<TypedValue>, drift: &[Drift]) -> Change {
+/// Whether a drift speaks for its key and everything below it.
+fn is_subtree(drift: &Drift) -> bool {
+    let sides = [&drift.file, &drift.seed, &drift.live];
+    sides.into_iter().flatten().any(|it| it.json.as_object().is_some_and(|it| !it.is_empty()))
+}
+
+/// The keys that a drift is about, each with its live value.
+fn leaves(
+    drift: &Drift,
+    meaning: &Meaning,
+    seeds: &SeedKeys,
+    live: &HashMap<Key, TypedValue>,
+) -> Vec<(Key, Option<TypedValue>)> {
+    let Some(root) = &drift.key else { return Vec::new() };
+    if !is_subtree(drift) {
+        return vec![(root.clone(), drift.live.clone())];
+    }
+    let said = meaning.entries.iter().map(|it| &it.key);
+    let keys: BTreeSet<&Key> = said.chain(seeds.keys()).chain(live.keys()).collect();
+    let below = keys.into_iter().filter(|it| it.starts_with(root));
+    below.map(|it| (it.clone(), live.get(it).cloned())).collect()
+}
+
+fn converge(source: &ReadSource, key: Key, live: Option<TypedValue>) -> Change {
     let meaning = source.meaning.as_ref();
     let entry = meaning.and_then(|it| it.entries.iter().find(|it| it.key == key));
     let declared = &source.declared;
-    let layer = drift.iter().find(|it| it.key.as_ref() == Some(&key)).map(|it| &it.layer);
     Change {
         namespace: declared.namespace.clone(),
-        layer: layer.unwrap_or(&declared.layer).clone(),
+        layer: declared.layer.clone(),
         class: Class::Converge,
         before: live.clone(),
         after: live,

@@ -14,7 +14,8 @@ use crate::error::Claim;
 use crate::file::Rewrite;
 use crate::merge::{Outcome, merge};
 use crate::plan::{
-    Author, Base, Change, Class, Edited, Kind, Move, Origin, Plan, Provenance, SourceStatus,
+    Author, Base, Change, Class, Edited, FoundSecret, Kind, Move, Origin, Plan, Provenance,
+    SourceStatus,
 };
 use crate::setting::layer as setting_layer;
 use crate::source::{Declared, Imported, ReadSource, imported, read};
@@ -189,7 +190,7 @@ pub async fn plan(
     }
     let rewrites = match secrets_to {
         None => Vec::new(),
-        Some(file) => secret::move_out(&mut sources, file, limits)?,
+        Some(file) => secret::move_out(&mut sources, &known, file, limits)?,
     };
     let base = Base::of(&head);
 
@@ -197,10 +198,14 @@ pub async fn plan(
     let mut changes = Vec::new();
     let mut resolutions = Vec::new();
     let mut moves = Vec::new();
+    let mut exposed = HashSet::new();
     let mut unused: BTreeSet<&Key> = choices.by_key.keys().collect();
     for ((namespace, name), layer) in &mut layers {
         let (moved, joined) = compare(db, namespace, name, layer, &sources, root).await?;
         moves.extend(moved);
+        let is_live = |key: &&&Key| layer.live.get(**key).is_some_and(|it| !secret::is_safe(it));
+        let live = layer.held.iter().filter(is_live);
+        exposed.extend(live.map(|it| (namespace.clone(), name.clone(), (*it).clone())));
         for one in joined.iter().filter(|it| it.class == Class::Conflict) {
             unused.remove(&one.key);
         }
@@ -223,7 +228,11 @@ pub async fn plan(
 
     let sources_planned = sources.iter().map(ReadSource::planned).collect();
     let found = sources.iter().flat_map(|it| it.meaning.iter().flat_map(|it| &it.secrets));
-    let secrets = found.cloned().collect();
+    let secrets = found.cloned().map(|it| {
+        let place = (it.namespace.clone(), it.layer.clone(), it.key.clone());
+        FoundSecret { is_live: exposed.contains(&place), ..it }
+    });
+    let secrets = secrets.collect();
     let plan = Plan::new(Kind::Import, base, author, sources_planned, changes);
     let plan = plan.with(resolutions, moves, secrets);
     choices.strategy.admit(&plan)?;

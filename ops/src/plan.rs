@@ -135,6 +135,13 @@ pub struct FoundSecret {
     pub origin: Origin,
     /// What the setting becomes instead, such as `env:NAME`; none if it is left out.
     pub reference: Option<String>,
+    /// Whether the database has a value of it from before it was one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_live: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A file against its last import.
@@ -433,6 +440,7 @@ impl FoundSecret {
             key,
             origin: Origin { file: declared.path.clone(), line, column },
             reference: None,
+            is_live: false,
         }
     }
 }

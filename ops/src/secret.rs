@@ -71,6 +71,11 @@ impl Rules {
     }
 }
 
+/// Whether `value` may be stored at the key of a secret.
+pub(crate) fn is_safe(value: &TypedValue) -> bool {
+    !tells_something(value)
+}
+
 /// Whether there is something in `value` that could be kept secret.
 fn tells_something(value: &TypedValue) -> bool {
     match &value.json {

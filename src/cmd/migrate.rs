@@ -233,6 +233,15 @@ fn tell_notes(import: &Import) {
                 place.line, place.column, note.message
             ));
         }
+        for secret in import.plan.secrets.iter().filter(|it| it.is_live) {
+            if secret.origin.file == source.declared.path {
+                let key = &secret.key;
+                console::tell(format_args!(
+                    "warning: {key} is a secret, and the database has its value: `setpoint set \
+                     {key} env:NAME` or `unset` takes it out; the history keeps it"
+                ));
+            }
+        }
         if source.status == SourceStatus::Skipped {
             console::tell(format_args!(
                 "note: {} says something new, which is skipped",

@@ -1,16 +1,17 @@
 //! Secrets out of files: their values go to a file of environment variables, and references to
 //! them stay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use setpoint_importers::{Edit, Entry, Key, Limits, TypedValue, secrets_in};
 
 use crate::file::Rewrite;
-use crate::plan::SourceStatus;
+use crate::plan::{FoundSecret, SourceStatus};
 use crate::source::{Content, Imported, Meaning, ReadSource};
 use crate::{Error, Result, hash};
 
@@ -31,6 +32,7 @@ pub(crate) fn unread(known: &[Imported]) -> Vec<Imported> {
 /// [`Error::Unreadable`] or [`Error::Import`] if `file` is there and cannot be read.
 pub(crate) fn move_out(
     sources: &mut [ReadSource],
+    known: &[Imported],
     file: &Path,
     limits: &Limits,
 ) -> Result<Vec<Rewrite>> {
@@ -51,21 +53,27 @@ pub(crate) fn move_out(
         let kept = edited(source, &masked, &edits, limits).unwrap_or_default();
         let left_out = source.meaning.take().map(|it| it.secrets).unwrap_or_default();
         let mut meaning = Meaning::of(&source.declared, &after, limits)??;
-        let moved = left_out.into_iter().filter_map(|mut secret| {
-            let entry = meaning.entries.iter().find(|it| it.key == secret.key)?;
-            secret.reference = Some(match &entry.value.json {
+        let says: HashMap<&Key, &TypedValue> =
+            meaning.entries.iter().map(|it| (&it.key, &it.value)).collect();
+        let moved = left_out.into_iter().filter_map(|secret| {
+            let reference = match &says.get(&secret.key)?.json {
                 Value::String(text) => text.clone(),
-                _ => "references".to_owned(),
-            });
-            Some(secret)
+                several => several.to_string(),
+            };
+            Some(FoundSecret { reference: Some(reference), ..secret })
         });
         let moved: Vec<_> = moved.collect();
         meaning.secrets.extend(moved);
         // Comments may say the values too.
         meaning.masked = Some(kept);
-        if !matches!(source.status, SourceStatus::New) {
-            source.status = SourceStatus::Changed;
-        }
+        let last = known.iter().find(|it| {
+            (&it.namespace, &it.path) == (&source.declared.namespace, &source.declared.path)
+        });
+        source.status = match last {
+            Some(last) if last.tree_hash == meaning.tree_hash => SourceStatus::SameMeaning,
+            Some(_) => SourceStatus::Changed,
+            None => SourceStatus::New,
+        };
         if is_the_file {
             // It keeps the values.
             source.meaning = Some(meaning);
@@ -109,22 +117,76 @@ fn references(
     let format = interpretation.format.as_deref();
     let document = setpoint_importers::read(name, &source.bytes, format, limits)?;
     let mapper = declared.mapper()?;
+    let (secrets, others): (Vec<Entry>, Vec<Entry>) = document
+        .entries
+        .into_iter()
+        .partition(|it| interpretation.is_secret(&mapper, &it.key, &it.value));
+    let texts = |it: &Entry| -> Vec<String> {
+        let mut texts = secrets_in(&it.key, &it.value.json);
+        if texts.is_empty() {
+            texts_in(&it.value.json, &mut |text| texts.push(text));
+        }
+        texts
+    };
+    let all: HashSet<String> = secrets.iter().flat_map(texts).collect();
+    let parts = parts_of_others(&all, &others);
     let mut edits = Vec::new();
-    for Entry { key: raw_key, value, .. } in document.entries {
-        if !interpretation.is_secret(&mapper, &raw_key, &value) {
+    for entry in secrets {
+        // A value that repeats it among other text cannot be made a reference.
+        if texts(&entry).iter().any(|it| parts.contains(it)) {
             continue;
         }
+        let found = texts(&entry);
+        let Entry { key: raw_key, value, .. } = entry;
         let key = mapper.key(&raw_key)?.unwrap_or_else(|| raw_key.clone());
         let name = match document.format.as_str() {
             "env" => variable(&raw_key),
             _ => variable(&key),
         };
-        let found = secrets_in(&raw_key, &value.json);
-        let is_secret = |text: &str| found.is_empty() || found.iter().any(|it| it == text);
+        let is_secret = |text: &str| found.iter().any(|it| it == text);
         let json = variables.in_place_of(&name, value.json, &is_secret);
         edits.push(Edit { key: raw_key, value: Some(TypedValue::from(json)) });
     }
+    // What says the same as a secret becomes the same reference.
+    for Entry { key, value, .. } in others {
+        let Value::String(text) = &value.json else { continue };
+        if is_long(text)
+            && let Some(name) = variables.names.get(text)
+        {
+            let reference = Value::from(format!("env:{name}"));
+            edits.push(Edit { key, value: Some(reference.into()) });
+        }
+    }
     Ok(edits)
+}
+
+/// Those of `secrets` that stand in a value of `others` which says more than that.
+fn parts_of_others<'a>(secrets: &'a HashSet<String>, others: &[Entry]) -> HashSet<&'a String> {
+    let mut parts = HashSet::new();
+    for entry in others {
+        let is_whole = matches!(entry.value.json, Value::String(_));
+        texts_in(&entry.value.json, &mut |text| {
+            let inside = secrets.iter().filter(|it| is_long(it) && text.contains(it.as_str()));
+            parts.extend(inside.filter(|it| !is_whole || **it != text));
+        });
+    }
+    parts
+}
+
+/// Whether a text is long enough to mean the same wherever it is found.
+fn is_long(text: &str) -> bool {
+    text.chars().count() >= 4
+}
+
+/// The texts and numbers in a value.
+fn texts_in(value: &Value, found: &mut dyn FnMut(String)) {
+    match value {
+        Value::String(text) => found(text.clone()),
+        Value::Number(number) => found(number.to_string()),
+        Value::Array(items) => items.iter().for_each(|it| texts_in(it, found)),
+        Value::Object(members) => members.values().for_each(|it| texts_in(it, found)),
+        Value::Null | Value::Bool(_) => {}
+    }
 }
 
 /// The name of a variable for a key: `db.main-user` becomes `DB_MAIN_USER`.
@@ -149,6 +211,8 @@ struct Variables {
     file: PathBuf,
     before: Option<Vec<u8>>,
     known: BTreeMap<String, String>,
+    /// The variables that secrets have become, by their values.
+    names: HashMap<String, String>,
     added: Vec<String>,
 }
 
@@ -170,7 +234,8 @@ impl Variables {
             Some((name, value))
         };
         let known = document.entries.into_iter().filter_map(text).collect();
-        Ok(Self { file: file.to_owned(), before, known, added: Vec::new() })
+        let (names, added) = (HashMap::new(), Vec::new());
+        Ok(Self { file: file.to_owned(), before, known, names, added })
     }
 
     fn is_at(&self, path: &Path) -> bool {
@@ -210,6 +275,7 @@ impl Variables {
         let name = names
             .find(|it| self.known.get(it).is_none_or(|known| *known == value))
             .expect("there are more numbers than variables");
+        self.names.insert(value.clone(), name.clone());
         if self.known.insert(name.clone(), value).is_none() {
             self.added.push(name.clone());
         }
@@ -218,7 +284,11 @@ impl Variables {
 
     /// How the file is written; nothing if it has every variable.
     fn rewrite(self, limits: &Limits) -> Result<Option<Rewrite>> {
-        if self.added.is_empty() {
+        let is_open = || {
+            let mode = fs::metadata(&self.file).map(|it| it.permissions().mode());
+            !self.names.is_empty() && mode.is_ok_and(|it| it & 0o077 != 0)
+        };
+        if self.added.is_empty() && !is_open() {
             return Ok(None);
         }
         let edit = |name: &String| {
