@@ -171,21 +171,21 @@ def drifts(folder, count):
     place.mkdir()
     source = place / "settings.yaml"
     write_yaml(source, count)
-    command, environment = setpoint(place, "migrate", str(source))
-    run(command, env=environment)
+    configuration = place / "setpoint.toml"
+    configuration.write_text('[[source]]\npath = "settings.yaml"\n')
 
-    def read():
-        command, environment = setpoint(place, "validate", str(source))
-        return run(command, env=environment)
-
-    def drift(differs):
+    def timed(verb, expected=0):
         def measured():
-            command, environment = setpoint(place, "drift", "--config", str(place / "setpoint.toml"))
-            return run(command, env=environment, expected=2 if differs else 0)
+            command, environment = setpoint(place, verb, "--config", str(configuration))
+            return run(command, expected, env=environment)
 
         return measured
 
-    (place / "setpoint.toml").write_text('[[source]]\npath = "settings.yaml"\n')
+    def drift(differs):
+        return timed("drift", expected=2 if differs else 0)
+
+    timed("migrate")()
+    read = timed("validate")
     lines = [row(f"drift over {count:,}, file unchanged", pairs(drift(False), read), "2")]
 
     def reformat():

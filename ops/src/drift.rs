@@ -221,7 +221,17 @@ async fn edited_in_unchanged(
     let namespaces: BTreeSet<&str> = declared.iter().map(|it| it.namespace.as_str()).collect();
     let mut drift = Vec::new();
     for namespace in namespaces {
-        let queries = [Some(EDITED), own.then_some(OWN)];
+        // Where a file is merged anyway, the database does not have to compare it again.
+        let here = |it: &&&Declared| it.namespace == namespace;
+        let is_left = declared.iter().filter(here).any(|it| {
+            !merged.contains(&(namespace, it.path.as_str()))
+                && readable.contains(&(namespace, it.path.as_str()))
+        });
+        let is_layer_left = declared
+            .iter()
+            .filter(here)
+            .any(|it| !compared.contains(&(namespace, it.layer.as_str())));
+        let queries = [is_left.then_some(EDITED), (own && is_layer_left).then_some(OWN)];
         for sql in queries.into_iter().flatten() {
             let values = [namespace.into()];
             let ask = Statement::from_sql_and_values(db.get_database_backend(), sql, values);

@@ -83,8 +83,12 @@ async fn follow_one(
     let Some(last) = known.iter().find(is_it) else { return Ok(None) };
     let id = (declared.namespace.clone(), declared.path.clone());
     let row = outbox::Entity::find_by_id(id).one(db).await?;
-    let since = row.as_ref().map_or(last.revision, |it| it.revision);
-    if since >= head.revision {
+    // The file says what its import took of it, but not what that settled against it.
+    let start = Start {
+        changed: row.as_ref().map_or(last.revision, |it| it.revision),
+        settled: row.as_ref().map_or(last.revision - 1, |it| it.revision),
+    };
+    if start.settled >= head.revision {
         return Ok(None);
     }
     let (namespace, path) = (declared.namespace.clone(), declared.path.clone());
@@ -100,7 +104,7 @@ async fn follow_one(
     let mut followed =
         Followed { namespace, path, written: Vec::new(), left: Vec::new(), failure: None };
 
-    let Changed { moved, homeless } = changed_since(db, declared, all, since).await?;
+    let Changed { moved, homeless } = changed_since(db, declared, all, start).await?;
     followed.left.extend(
         homeless
             .into_iter()
@@ -130,7 +134,7 @@ async fn follow_one(
                     Some(cause) => format!("{error}: {cause}"),
                     None => error.to_string(),
                 };
-                next.revision = since;
+                next.revision = start.settled;
                 next.attempts = attempts + 1;
                 next.failed_at = Some(time::stamp(now));
                 next.failure = Some(failure.clone());
@@ -155,6 +159,13 @@ struct Moved {
     live: Option<TypedValue>,
 }
 
+/// The revisions after which a file has something to follow.
+#[derive(Clone, Copy)]
+struct Start {
+    changed: i64,
+    settled: i64,
+}
+
 /// What revisions after some other have done to the keys of a file.
 struct Changed {
     moved: Vec<Moved>,
@@ -162,12 +173,12 @@ struct Changed {
     homeless: Vec<Key>,
 }
 
-/// The keys of `declared` that revisions after `since` have changed, or settled against the file.
+/// The keys of `declared` that later revisions have changed, or settled against the file.
 async fn changed_since(
     db: &DatabaseTransaction,
     declared: &Declared,
     all: &[Declared],
-    since: i64,
+    start: Start,
 ) -> Result<Changed> {
     const CHUNK_ROWS: usize = 500;
     let (namespace, layer) = (declared.namespace.as_str(), declared.layer.as_str());
@@ -179,14 +190,14 @@ async fn changed_since(
         .select_only()
         .column(change::Column::Key)
         .distinct()
-        .filter(change::Column::Revision.gt(since))
+        .filter(change::Column::Revision.gt(start.changed))
         .filter(change::Column::Namespace.eq(namespace))
         .filter(change::Column::Layer.eq(layer))
         .into_tuple()
         .all(db)
         .await?;
     let mut keys: BTreeSet<String> = keys.into_iter().collect();
-    keys.extend(settled_since(db, namespace, layer, since).await?);
+    keys.extend(settled_since(db, namespace, layer, start.settled).await?);
     let keys: Vec<String> = keys.into_iter().collect();
     let (mut moved, mut homeless) = (Vec::new(), Vec::new());
     for chunk in keys.chunks(CHUNK_ROWS) {
