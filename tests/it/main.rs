@@ -44,6 +44,7 @@ mod plan_file;
 mod postgres;
 mod raw_sql;
 mod read;
+mod reconcile;
 mod same_meaning;
 mod schema;
 mod shell;
