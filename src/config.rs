@@ -195,7 +195,7 @@ impl Loaded {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Unreadable`], [`ConfigError::Invalid`] for the schema.
+    /// [`ConfigError::Invalid`] if the schema cannot be read, or is none.
     pub fn secrets(&self, namespace: &str) -> Result<Rules, ConfigError> {
         let Some(declared) = self.config.namespaces.get(namespace) else {
             return Ok(Rules::default());
@@ -203,14 +203,18 @@ impl Loaded {
         let mut rules = Rules { public: declared.public.clone(), secret: declared.secret.clone() };
         if let Some(schema) = &declared.schema {
             let path = self.root.join(schema);
-            let unreadable = |source| ConfigError::Unreadable { path: path.clone(), source };
-            let text = fs::read_to_string(&path).map_err(unreadable)?;
-            let secrets = secret::in_schema(&text).map_err(|reason| ConfigError::Invalid {
-                key: format!("namespaces.{namespace}.schema"),
-                place: path.display().to_string(),
-                reason,
+            let key = format!("namespaces.{namespace}.schema");
+            let wrong = |reason| ConfigError::Invalid {
+                place: self.place(&key),
+                key,
+                reason: format!("{}: {reason}", path.display()),
                 help: "give a JSON Schema; nothing was done".to_owned(),
-            })?;
+            };
+            let text = match fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) => return Err(wrong(error.to_string())),
+            };
+            let secrets = secret::in_schema(&text).map_err(wrong)?;
             rules.secret.extend(secrets);
         }
         Ok(rules)

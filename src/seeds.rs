@@ -11,12 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use setpoint_ops::hash;
-use setpoint_ops::source::{Content, Declared};
+use setpoint_ops::source::{Content, Declared, SEEDS};
 
 use crate::config::{ConfigError, Loaded, Source};
 
-/// What the paths of seeds begin with, which no path of a file does.
-const SCHEME: &str = "seeds:";
 const DECLARATION: &str = "seeds.toml";
 
 /// The seeds of one version of the application.
@@ -59,9 +57,11 @@ pub(crate) fn load(loaded: &Loaded) -> Result<Option<Bundle>, ConfigError> {
 impl Bundle {
     /// As the history names it.
     pub fn name(&self) -> String {
+        const SHOWN: usize = "sha256:".len() + 12;
+        let hash = &self.hash[..SHOWN];
         match &self.version {
-            Some(version) => format!("seeds {version} ({})", self.hash),
-            None => format!("seeds ({})", self.hash),
+            Some(version) => format!("seeds {version} ({hash})"),
+            None => format!("seeds ({hash})"),
         }
     }
 }
@@ -104,7 +104,7 @@ fn declared(loaded: &Loaded, source: &Source, bytes: Vec<u8>) -> Result<Declared
     Ok(Declared {
         namespace: named.namespace,
         layer: named.layer,
-        path: format!("{SCHEME}{}", source.path.display()),
+        path: format!("{SEEDS}{}", source.path.display()),
         content: Content::Bundled(Cow::Owned(bytes)),
         interpretation: named.interpretation,
         write_back: false,

@@ -10,12 +10,12 @@ use setpoint_importers::{Edit, Entry, Key, Limits, MappingFault, TypedValue};
 
 use crate::apply::head;
 use crate::drift::{self, Drift, Kind as DriftKind};
-use crate::file::Rewrite;
+use crate::file::{Rewrite, Shown};
 use crate::import::Import;
 use crate::plan::{Author, Base, Change, Class, Kind, Origin, Plan, SourceStatus};
 use crate::setting::{below, layer};
 use crate::source::{
-    Content, Declared, Imported, Meaning, ReadSource, imported, read_bytes, with_known,
+    Content, Declared, Imported, Meaning, ReadSource, Taken, imported, read_bytes, with_known,
 };
 use crate::{Error, Result, hash, rows};
 
@@ -227,6 +227,8 @@ pub(crate) struct Open<'a> {
     pub meaning: Meaning,
     /// Whether it says just what was imported of it.
     is_settled: bool,
+    /// Whether somebody chose not to take what it says.
+    is_skipped: bool,
 }
 
 impl<'a> Open<'a> {
@@ -235,14 +237,17 @@ impl<'a> Open<'a> {
         last: Option<&Imported>,
         limits: &Limits,
     ) -> Result<Self> {
+        if last.is_some_and(|it| it.declaration_hash != declared.hash()) {
+            return Err(Error::Redeclared { path: declared.path.clone() });
+        }
         let bytes = read_bytes(declared, limits)??;
         let meaning = Meaning::of(declared, &bytes, limits)??;
         let is_settled = last.is_some_and(|last| {
-            last.tree_hash == meaning.tree_hash
-                && last.declaration_hash == declared.hash()
-                && last.open_conflicts == 0
+            last.tree_hash == meaning.tree_hash && last.open_conflicts == 0 && !last.is_partial()
         });
-        Ok(Self { declared, bytes, meaning, is_settled })
+        let is_skipped =
+            last.is_some_and(|it| it.skipped_hash.as_ref() == Some(&meaning.tree_hash));
+        Ok(Self { declared, bytes, meaning, is_settled, is_skipped })
     }
 
     /// The same file with `values`, as it will be read, and how it is written.
@@ -285,12 +290,17 @@ impl<'a> Open<'a> {
             let held: Vec<Key> = all.filter(|it| !taken.contains(it)).cloned().collect();
             meaning.held.extend(held);
         }
+        let masked =
+            |meaning: &Meaning, bytes: &[u8]| meaning.masked.as_deref().unwrap_or(bytes).to_vec();
+        let shown =
+            Shown { before: masked(&self.meaning, &self.bytes), after: masked(&meaning, &after) };
         let rewrite = Rewrite {
             name: declared.path.clone(),
             path: file.clone(),
             before: Some(self.bytes),
             after: after.clone(),
             private: false,
+            shown: Some(shown),
         };
         let source = ReadSource {
             declared: declared.clone(),
@@ -299,7 +309,11 @@ impl<'a> Open<'a> {
             declaration_hash: declared.hash(),
             bytes: after,
             meaning: Some(meaning),
-            is_whole: self.is_settled,
+            taken: match (self.is_settled, self.is_skipped) {
+                (true, _) => Taken::Whole,
+                (false, true) => Taken::PartOfSkipped,
+                (false, false) => Taken::Part,
+            },
         };
         Ok((source, rewrite))
     }

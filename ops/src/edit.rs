@@ -109,6 +109,7 @@ pub fn read(
     text: &mut dyn Read,
     format: Option<&str>,
     prefix: Option<&Key>,
+    rules: &Rules,
     limits: &Limits,
 ) -> Result<Wanted> {
     let mut bytes = Vec::new();
@@ -118,7 +119,8 @@ pub fn read(
         help: "nothing was changed".to_owned(),
         source,
     })?;
-    let document = setpoint_importers::read(name, &bytes, format, limits)?;
+    let document = setpoint_importers::read(name, &bytes, format, limits);
+    let document = document.map_err(|error| rules.masked(error))?;
     let mut wanted = Wanted::default();
     for Entry { key, value, .. } in document.entries {
         let key = match prefix {

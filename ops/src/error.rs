@@ -152,6 +152,13 @@ pub enum Error {
     )]
     BadTime { text: String },
 
+    #[error("{path} is declared otherwise than it was imported")]
+    #[diagnostic(
+        code(source::redeclared),
+        help("nothing was changed; `setpoint migrate` brings its keys in line first")
+    )]
+    Redeclared { path: String },
+
     #[error("{at} is in the past")]
     #[diagnostic(code(drift::in_the_past), help("give a time to come, such as 30d or 2030-01-31"))]
     InThePast { at: String },

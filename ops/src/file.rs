@@ -21,6 +21,15 @@ pub struct Rewrite {
     pub after: Vec<u8>,
     /// Whether only its owner may read it afterwards.
     pub private: bool,
+    /// Both texts as a person may see them: secrets are masked.
+    pub shown: Option<Shown>,
+}
+
+/// What a file said and will say, without its secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub before: Vec<u8>,
+    pub after: Vec<u8>,
 }
 
 impl Rewrite {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::apply::{Applied, Channel, applied_as, apply_and_rewrite};
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::import::Import;
+use crate::plan::Kind;
 use crate::source::ReadSource;
 use crate::{Error, Result, originals, verify};
 
@@ -47,7 +48,7 @@ pub async fn migrate(
     database::refuse_missing_folder(location)?;
     let originals = match plan.is_empty() || !sources.iter().any(ReadSource::is_file) {
         true => None,
-        false => Some(originals::copy(backups, sources, rewrites, now)?),
+        false => Some(originals::copy(backups, name_of(plan.kind), sources, rewrites, now)?),
     };
     let work = async |db: &Database| {
         let applied = apply_and_rewrite(db, plan, sources, rewrites, channel, now).await?;
@@ -61,6 +62,14 @@ pub async fn migrate(
     };
     let (applied, verified) = database::using(location, Access::Create, settings, work).await?;
     Ok(Migrated { applied, originals, verified })
+}
+
+/// What the copies of the originals are called.
+fn name_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Adopt => "pre_adopt",
+        _ => "pre_migration",
+    }
 }
 
 /// The revision that the plan of this hash has become already.

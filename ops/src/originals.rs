@@ -13,8 +13,9 @@ use crate::file::Rewrite;
 use crate::source::ReadSource;
 use crate::{Error, Result, hash, time};
 
-/// Copies `sources` and what `rewrites` will change, byte for byte, to a new folder `pre_migration_<UTC>` in `backups`, and
-/// returns it. `manifest.json` in it tells which copy is which file, with its hash.
+/// Copies `sources` and what `rewrites` will change, byte for byte, to a new folder `NAME_<UTC>`
+/// in `backups`, and returns it. `manifest.json` in it tells which copy is which file, with its
+/// hash.
 ///
 /// # Errors
 ///
@@ -22,6 +23,7 @@ use crate::{Error, Result, hash, time};
 #[tracing::instrument(level = "debug", skip_all)]
 pub fn copy(
     backups: &Path,
+    name: &str,
     sources: &[ReadSource],
     rewrites: &[Rewrite],
     now: DateTime<Utc>,
@@ -32,7 +34,7 @@ pub fn copy(
     let files = sources.iter().filter(|it| it.is_file());
     let read = files.map(|it| (it.declared.path.as_str(), it.bytes.as_slice()));
     let files = rewritten.chain(read);
-    keep(backups, "pre_migration", files, now)
+    keep(backups, name, files, now)
 }
 
 /// Writes `files`, each under its path, to a new folder `NAME_<UTC>` in `backups`, with a

@@ -44,6 +44,11 @@ impl Rules {
         }
     }
 
+    /// The error of a document that could not be read, without the secrets it would show.
+    pub(crate) fn masked(&self, error: ImportError) -> ImportError {
+        error.masked(&|name| self.may_name(name))
+    }
+
     /// Whether a secret may have this name, in a file that could not be read.
     fn may_name(&self, name: &str) -> bool {
         self.secret.iter().any(|it| it.may_end_in(name))

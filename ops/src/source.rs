@@ -22,6 +22,9 @@ mod declare;
 
 pub use declare::{Named, declare};
 
+/// What the paths of seeds begin with that come with the program.
+pub const SEEDS: &str = "seeds:";
+
 /// A file and where its settings go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
@@ -77,8 +80,17 @@ pub struct ReadSource {
     pub declaration_hash: String,
     /// What it says; not read if the file is unchanged.
     pub meaning: Option<Meaning>,
-    /// Whether all it says is taken. Else the next import looks at it again.
-    pub is_whole: bool,
+    pub taken: Taken,
+}
+
+/// How much of what a file says is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Whole,
+    /// Some keys of it. The next import looks at it again.
+    Part,
+    /// Some keys of a version that is skipped, and stays so.
+    PartOfSkipped,
 }
 
 #[derive(Debug)]
@@ -125,6 +137,11 @@ pub struct Imported {
 }
 
 impl Imported {
+    /// Whether only a part of what the file said was taken: then no version is known as a whole.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.raw_hash.is_empty()
+    }
+
     /// The same file, to be read as it was then.
     ///
     /// # Errors
@@ -155,7 +172,10 @@ impl Imported {
 /// [`Error::Database`].
 pub fn with_known(declared: &[Declared], known: &[Imported], root: &Path) -> Result<Vec<Declared>> {
     let names: HashSet<_> = declared.iter().map(|it| (&it.namespace, &it.path)).collect();
-    let others = known.iter().filter(|it| !names.contains(&(&it.namespace, &it.path)));
+    // Seeds that are not declared came with another program.
+    let others = known
+        .iter()
+        .filter(|it| !names.contains(&(&it.namespace, &it.path)) && !it.path.starts_with(SEEDS));
     let others: Vec<Declared> = others.map(|it| it.declared(root)).collect::<Result<_>>()?;
     Ok(declared.iter().cloned().chain(others).collect())
 }
@@ -254,7 +274,7 @@ fn read_one(
         raw_hash,
         declaration_hash,
         meaning: None,
-        is_whole: true,
+        taken: Taken::Whole,
     };
     let is_known = last.is_some();
     let skipped = last.and_then(|it| it.skipped_hash.as_deref());
@@ -271,7 +291,9 @@ fn read_one(
     };
     source.status = match last {
         _ if skipped == Some(&meaning.tree_hash) => SourceStatus::Skipped,
-        Some(last) if last.tree_hash != meaning.tree_hash => SourceStatus::Changed,
+        Some(last) if last.tree_hash != meaning.tree_hash || last.is_partial() => {
+            SourceStatus::Changed
+        }
         Some(_) if is_open => SourceStatus::Open,
         Some(_) => SourceStatus::SameMeaning,
         None if is_known => SourceStatus::Changed,

@@ -45,26 +45,33 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         plan(db, &configured, root, namespace, &wanted, &limits, author, Utc::now()).await
     };
     let import = context.read(make).await?;
+    let adopted = format!("{} adopted\n", import.plan.changes.len());
     if args.dry_run {
-        let how = How { dry_run: true, out: None, exit_code: args.exit_code, reason: None };
-        let exit = view::planned(context, &how, &import.plan)?;
         if !context.json {
-            console::show(differences(&import))?;
+            console::show(differences(&import) + &adopted)?;
+            let differs = args.exit_code && !import.plan.is_empty();
+            return Ok(if differs { Exit::Differs } else { Exit::Done });
         }
-        return Ok(exit);
+        let how = How { dry_run: true, out: None, exit_code: args.exit_code, reason: None };
+        return view::planned(context, &how, &import.plan);
     }
 
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let backups = context.loaded.backups();
     let done =
         migrate(&location, settings, &import, &backups, super::Channel::Cli, Utc::now()).await?;
-    if !context.json {
-        console::show(differences(&import))?;
+    let mut exit = Exit::Done;
+    if context.json {
+        exit = view::applied(context, &import.plan, done.applied)?;
+    } else {
+        console::show(differences(&import) + &adopted)?;
         if let Some(folder) = &done.originals {
             console::tell(format_args!("originals are in {}", folder.display()));
         }
+        if let Some(revision) = done.applied.revision() {
+            console::tell(format_args!("revision {revision}"));
+        }
     }
-    let exit = view::applied(context, &import.plan, done.applied)?;
     write_back::after(context).await;
     Ok(exit)
 }
@@ -72,10 +79,11 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
 /// What changes in the files, as `diff -u` shows it.
 fn differences(import: &Import) -> String {
     let text = |it: &Rewrite| {
-        let before = String::from_utf8_lossy(it.before.as_deref().unwrap_or_default()).into_owned();
-        let after = String::from_utf8_lossy(&it.after).into_owned();
-        let diff = similar::TextDiff::from_lines(&before, &after);
-        diff.unified_diff().context_radius(1).header(&it.name, &it.name).to_string()
+        let shown = it.shown.as_ref()?;
+        let before = String::from_utf8_lossy(&shown.before);
+        let after = String::from_utf8_lossy(&shown.after);
+        let diff = similar::TextDiff::from_lines(before.as_ref(), after.as_ref());
+        Some(diff.unified_diff().context_radius(1).header(&it.name, &it.name).to_string())
     };
-    import.rewrites.iter().map(text).collect()
+    import.rewrites.iter().filter_map(text).collect()
 }

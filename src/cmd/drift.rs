@@ -59,9 +59,9 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     } else {
         console::show(text(&shown))?;
         let mut said: Vec<String> =
-            counts(report.open()).iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            counts(report.open()).into_iter().map(|(kind, count)| counted(kind, count)).collect();
         if said.is_empty() {
-            said.push(format!("no drift in {} files", report.files));
+            said.push(format!("no drift in {}", console::counted(report.files, "file")));
         }
         if ignored > 0 {
             said.push(format!("{ignored} ignored"));
@@ -72,6 +72,19 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         }
     }
     Ok(if open > 0 { Exit::Differs } else { Exit::Done })
+}
+
+fn counted(kind: Kind, count: usize) -> String {
+    match kind {
+        Kind::FileMissing => console::counted(count, "file") + " missing",
+        Kind::FileUnreadable => console::counted(count, "file") + " unreadable",
+        Kind::ImportUnknown => console::counted(count, "file") + " never imported",
+        Kind::EditedHere => format!("{count} edited here"),
+        Kind::UpdateAvailable => console::counted(count, "update") + " available",
+        Kind::KeyRemoved => console::counted(count, "key") + " removed",
+        Kind::Both => format!("{count} changed on both sides"),
+        Kind::UnknownKey => console::counted(count, "unknown key"),
+    }
 }
 
 /// What can be done about it.

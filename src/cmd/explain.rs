@@ -11,6 +11,7 @@ use crate::console;
 /// Shows each layer, what the file says and where, and who changed it last.
 #[derive(clap::Args)]
 pub(super) struct Args {
+    /// The key, as `setpoint list` shows it
     key: String,
 
     #[command(flatten)]

@@ -6,6 +6,7 @@ use crate::console;
 /// A string comes without quotes, anything else as JSON; --json prints the whole setting.
 #[derive(clap::Args)]
 pub(super) struct Args {
+    /// The key, as `setpoint list` shows it
     key: String,
 
     /// As it was at this revision

@@ -39,16 +39,17 @@ pub(super) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let prefix = args.prefix.as_deref().map(key).transpose()?;
     let (namespace, layer) = (context.namespace(), context.layer(&args.into.layer)?);
-    let limits = context.loaded.limits();
+    let (limits, secrets) = (context.loaded.limits(), context.secrets()?);
+    let (prefix, secrets) = (prefix.as_ref(), &secrets);
     let wanted = match args.file == Path::new("-") {
         true => {
             let format = args.format.as_deref().unwrap_or("yaml");
             let name = Path::new("standard input");
-            edit::read(name, &mut io::stdin().lock(), Some(format), prefix.as_ref(), &limits)?
+            edit::read(name, &mut io::stdin().lock(), Some(format), prefix, secrets, &limits)?
         }
         false => {
             let mut file = edit::open(&args.file)?;
-            edit::read(&args.file, &mut file, args.format.as_deref(), prefix.as_ref(), &limits)?
+            edit::read(&args.file, &mut file, args.format.as_deref(), prefix, secrets, &limits)?
         }
     };
     for (place, message) in &wanted.notes {
@@ -56,14 +57,13 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         console::tell(format_args!("note: {file}:{}:{}: {message}", place.line, place.column));
     }
 
-    let secrets = context.secrets()?;
     let make = async |db: &sea_orm::DatabaseTransaction| {
         let mut edits = wanted.edits.clone();
         if args.replace {
-            edits = edit::replacing(db, namespace, &layer, prefix.as_ref(), edits).await?;
+            edits = edit::replacing(db, namespace, &layer, prefix, edits).await?;
         }
         let author = context.author(args.how.reason.clone());
-        edit::plan(db, namespace, &layer, edits, &secrets, author).await
+        edit::plan(db, namespace, &layer, edits, secrets, author).await
     };
     context.edit(&args.how, make).await
 }

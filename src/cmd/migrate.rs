@@ -15,6 +15,7 @@ use setpoint_ops::{Error, Key, originals};
 
 use super::{Context, Exit, How, Strategy, pick, sources, strategy, suggest, view, write_back};
 use crate::console::{self, Progress};
+use crate::seeds::Bundle;
 
 /// Bring files and database together: files that changed go in, edits stay
 ///
@@ -70,7 +71,7 @@ pub(super) struct Bring {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
-    let declared = sources::chosen(context, &args.given)?;
+    let declared = sources::chosen(context, &args.given, "migrate")?;
     if args.backup_only {
         return backup_only(context, &declared);
     }
@@ -95,11 +96,15 @@ pub(super) async fn bring(
         take_skipped,
         secrets_to: bring.secrets_to.clone(),
     };
-    let reason = bring.how.reason.as_deref();
+    let mut reason = bring.how.reason.clone();
     let mut import = {
         let _progress = Progress::start(1, 2, "reading the files and planning");
-        planned(context, &declared, &options, reason).await?
+        planned(context, &declared, &options, reason.as_deref()).await?
     };
+    if reason.is_none() && import.sources.iter().any(|it| !it.is_file() && it.status.is_merged()) {
+        reason = context.seeds.as_ref().map(Bundle::name);
+        import = planned(context, &declared, &options, reason.as_deref()).await?;
+    }
     tell_notes(&import);
     if bring.how.dry_run || bring.how.out.is_some() {
         return view::planned(context, &bring.how, &import.plan);
@@ -114,7 +119,7 @@ pub(super) async fn bring(
         let (skipped, kept): (Vec<_>, Vec<_>) =
             declared.into_iter().partition(|it| picked.skipped.contains(&it.path));
         options.choices.by_key.extend(picked.by_key);
-        import = planned(context, &kept, &options, reason).await?;
+        import = planned(context, &kept, &options, reason.as_deref()).await?;
         if !skipped.is_empty() {
             skip_version(context, &skipped).await?;
         }
@@ -253,7 +258,8 @@ fn tell_notes(import: &Import) {
 
 fn backup_only(context: &Context, declared: &[Declared]) -> miette::Result<Exit> {
     let sources = read(declared, &[], &context.loaded.limits())?;
-    let folder = originals::copy(&context.loaded.backups(), &sources, &[], Utc::now())?;
+    let backups = context.loaded.backups();
+    let folder = originals::copy(&backups, "pre_migration", &sources, &[], Utc::now())?;
     if context.json {
         console::show_json(&serde_json::json!({ "originals": folder }))?;
     } else {
@@ -298,7 +304,7 @@ fn show(context: &Context, import: &Import, done: &Migrated) -> miette::Result<E
     }
     console::show(view::conflicts(plan))?;
     console::show(view::secrets(plan))?;
-    console::show(format_args!("{}\n", plan.summary))?;
+    console::show(view::summary(plan) + "\n")?;
     if let Some(folder) = &done.originals {
         console::tell(format_args!("originals are in {}", folder.display()));
     }

@@ -11,8 +11,11 @@ use crate::console;
 ///
 /// The value gets the type that the key has. A new key gets the type the value looks like:
 /// true, 5, 0.5, null and [1, 2] are what they are in JSON, anything else is a string.
+///
+/// The value of a secret is not stored: give a reference, env:NAME or file:PATH.
 #[derive(clap::Args)]
 pub(super) struct Args {
+    /// The key, as `setpoint list` shows it
     key: String,
 
     /// The value, after `--` if it begins with a dash; without it, standard input

@@ -33,16 +33,22 @@ pub(super) struct Given {
 
 /// The files to read: those given, as setpoint.toml declares them if it does; else all it
 /// declares.
-pub(super) fn chosen(context: &Context, given: &Given) -> miette::Result<Vec<Declared>> {
+pub(super) fn chosen(
+    context: &Context,
+    given: &Given,
+    verb: &str,
+) -> miette::Result<Vec<Declared>> {
     let root = &context.loaded.root;
     let configured = context.loaded.sources()?;
     if given.paths.is_empty() {
         if configured.is_empty() && context.seeds.is_none() {
             return Err(miette!(
                 code = "migrate::nothing",
-                help = "name files, as in `setpoint migrate config/*.yaml`, or declare them in \
-                        setpoint.toml:\n\n[[source]]\npath = \"config/settings.yaml\"",
-                "there is nothing to migrate"
+                help = format!(
+                    "name files, as in `setpoint {verb} config/*.yaml`, or declare them in \
+                     setpoint.toml:\n\n[[source]]\npath = \"config/settings.yaml\""
+                ),
+                "there is nothing to {verb}"
             ));
         }
         let mut declared = told(declare(&configured, root)?)?;

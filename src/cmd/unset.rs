@@ -7,6 +7,7 @@ use super::{Context, Exit, How, InLayer, key};
 /// Take a setting away from its layer
 #[derive(clap::Args)]
 pub(super) struct Args {
+    /// The key, as `setpoint list` shows it
     key: String,
 
     /// Everything below the key too

@@ -15,7 +15,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: Args) -> miette::Result<Exit> {
-    let declared = sources::chosen(context, &args.given)?;
+    let declared = sources::chosen(context, &args.given, "validate")?;
     let read = read(&declared, &[], &context.loaded.limits());
     let read = match read.and_then(|read| import::check(&read).map(|()| read)) {
         Ok(read) => read,
@@ -34,11 +34,10 @@ pub(super) fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         }))?;
         return Ok(Exit::Done);
     }
-    let secrets = match secrets {
-        0 => String::new(),
-        count => format!(", {count} secrets"),
-    };
-    console::show(format_args!("{} files, {settings} settings{secrets}: all right\n", read.len()))?;
+    let counted = console::counted;
+    let mut said = vec![counted(read.len(), "file"), counted(settings, "setting")];
+    said.extend((secrets > 0).then(|| counted(secrets, "secret")));
+    console::show(format_args!("{}: all right\n", said.join(", ")))?;
     Ok(Exit::Done)
 }
 

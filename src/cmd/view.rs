@@ -1,6 +1,5 @@
 //! Plans and what came of them, on the screen.
 
-use std::fmt::Write as _;
 use std::fs;
 
 use miette::Context as _;
@@ -74,17 +73,18 @@ pub(super) fn text(plan: &Plan) -> String {
         push_change(&mut text, change);
     }
     text.push_str(&secrets(plan));
-    let moved = match plan.moves.len() {
-        0 => String::new(),
-        count if plan.changes.is_empty() => format!("{count} renamed"),
-        count => format!("{count} renamed, "),
-    };
-    let summary = match plan.changes.is_empty() && !moved.is_empty() {
-        true => String::new(),
-        false => plan.summary.to_string(),
-    };
-    writeln!(text, "{moved}{summary}").expect("a string takes every text");
+    text.push_str(&summary(plan));
+    text.push('\n');
     text
+}
+
+/// How many changes there are of each class, and how many keys get another name.
+pub(super) fn summary(plan: &Plan) -> String {
+    match (plan.moves.len(), plan.changes.is_empty()) {
+        (0, _) => plan.summary.to_string(),
+        (count, true) => format!("{count} renamed"),
+        (count, false) => format!("{count} renamed, {}", plan.summary),
+    }
 }
 
 /// The keys that get another name.
@@ -157,9 +157,9 @@ pub(super) fn push_change(text: &mut String, change: &Change) {
         let live = live.map(|it| format!("  (revision {} by {})", it.revision, it.actor));
         let live = live.unwrap_or_default();
         for line in [
-            format!("      live   {before}{live}"),
-            format!("      new    {after}{origin}"),
-            format!("      before {}{seed}", value(change.seed.as_ref())),
+            format!("      ours   {before}{live}"),
+            format!("      theirs {after}{origin}"),
+            format!("      base   {}{seed}", value(change.seed.as_ref())),
         ] {
             text.push_str(&console::fitted(&line));
             text.push('\n');

@@ -23,9 +23,9 @@ fn a_dry_run_prints_the_plan(world: &World) {
     -- stdout
     namespace default, layer base
       ! http.host
-          live   "b.org"  (revision 2 by ann)
-          new    "c.org"  (settings.yaml:1:26)
-          before "a.org"  (was settings.yaml:1:24)
+          ours   "b.org"  (revision 2 by ann)
+          theirs "c.org"  (settings.yaml:1:26)
+          base   "a.org"  (was settings.yaml:1:24)
       ~ http.port = 80 -> 8080
       + limits = {}
       - log = "info"

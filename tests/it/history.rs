@@ -155,9 +155,9 @@ fn revert_of_a_key_that_changed_since_is_a_conflict(world: &World) {
     -- stdout
     namespace default, layer base
       ! b.c
-          live   "z"
-          new    "x"
-          before "y"
+          ours   "z"
+          theirs "x"
+          base   "y"
     1 conflict
     -- stderr
     keys in conflict stay as they are; --strategy ours or theirs settles them

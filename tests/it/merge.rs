@@ -176,9 +176,9 @@ fn a_map_over_an_edited_scalar_is_one_conflict(world: &World) {
     status 2
     -- stdout
       ! a
-          live   2  (revision 2 by ann)
-          new    {"b":3,"c":{"d":4}}  (settings.yaml:1:8)
-          before 1  (was settings.yaml:1:4)
+          ours   2  (revision 2 by ann)
+          theirs {"b":3,"c":{"d":4}}  (settings.yaml:1:8)
+          base   1  (was settings.yaml:1:4)
     1 conflict
     -- stderr
     originals are in backups/pre_migration_20260501T120000.000Z
@@ -201,9 +201,9 @@ fn a_scalar_over_a_map_with_an_edit_is_one_conflict(world: &World) {
     status 2
     -- stdout
       ! a
-          live   {"b":2,"c":1}
-          new    5  (settings.yaml:1:4)
-          before {"b":1,"c":1}
+          ours   {"b":2,"c":1}
+          theirs 5  (settings.yaml:1:4)
+          base   {"b":1,"c":1}
     1 conflict
     -- stderr
     originals are in backups/pre_migration_20260501T120000.000Z

@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    QueryFilter,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
+    IntoActiveModel, QueryFilter,
 };
 use setpoint_entity::{seed, source};
 use setpoint_importers::{Format, Key, TypedValue};
 
 use crate::plan::{Change, Class, Plan, SourceStatus};
-use crate::source::{Imported, ReadSource, tree_hash};
+use crate::source::{Imported, Meaning, ReadSource, Taken, tree_hash};
 use crate::{Result, bulk, hash, rows, time};
 
 /// Makes the seeds what the files say, except where a conflict is still open.
@@ -165,8 +165,12 @@ pub(crate) async fn sources(
     now: DateTime<Utc>,
 ) -> Result<()> {
     for source in read {
-        let Some(meaning) = source.meaning.as_ref().filter(|_| source.is_whole) else { continue };
+        let Some(meaning) = &source.meaning else { continue };
         let declared = &source.declared;
+        if source.taken != Taken::Whole {
+            partly(db, source, meaning).await?;
+            continue;
+        }
         let id = (declared.namespace.clone(), declared.path.clone());
         let last = source::Entity::find_by_id(id).into_partial_model::<Imported>().one(db).await?;
         let as_it_was = |last: &Imported| {
@@ -212,6 +216,31 @@ pub(crate) async fn sources(
             None => source::Entity::insert(row).exec_without_returning(db).await.map(drop)?,
         }
     }
+    Ok(())
+}
+
+/// Some keys of a file are as it says now: no version of it is known as a whole any more.
+async fn partly(db: &DatabaseTransaction, source: &ReadSource, meaning: &Meaning) -> Result<()> {
+    let declared = &source.declared;
+    let id = (declared.namespace.clone(), declared.path.clone());
+    let Some(last) =
+        source::Entity::find_by_id(id).into_partial_model::<Imported>().one(db).await?
+    else {
+        return Ok(());
+    };
+    let mut row = source::ActiveModel {
+        namespace: Set(last.namespace),
+        path: Set(last.path),
+        raw_hash: Set(String::new()),
+        ..Default::default()
+    };
+    if last.original_hash.is_none() {
+        row.original_hash = Set(Some(last.raw_hash));
+    }
+    if source.taken == Taken::PartOfSkipped {
+        row.skipped_hash = Set(Some(meaning.tree_hash.clone()));
+    }
+    row.update(db).await?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::{Error, Result, hash};
 /// The same sources, where files that hold secrets count as changed.
 pub(crate) fn unread(known: &[Imported]) -> Vec<Imported> {
     let known = known.iter().cloned().map(|it| match it.original_hash {
-        Some(_) => Imported { raw_hash: String::new(), ..it },
+        Some(_) => Imported { raw_hash: "to be read".to_owned(), ..it },
         None => it,
     });
     known.collect()
@@ -83,7 +83,14 @@ pub(crate) fn move_out(
         source.raw_hash = hash::of_bytes(&after);
         source.bytes.clone_from(&after);
         let name = source.declared.path.clone();
-        rewrites.push(Rewrite { name, path, before: Some(before), after, private: false });
+        rewrites.push(Rewrite {
+            name,
+            path,
+            before: Some(before),
+            after,
+            private: false,
+            shown: None,
+        });
     }
     let variables = variables.rewrite(limits)?;
     Ok(variables.into_iter().chain(rewrites).collect())
@@ -306,6 +313,7 @@ impl Variables {
             before: self.before,
             after,
             private: true,
+            shown: None,
         }))
     }
 }
