@@ -17,6 +17,7 @@ mod full;
 mod killed;
 mod locked;
 mod reading;
+mod reconcile;
 mod strace;
 mod vanished;
 
