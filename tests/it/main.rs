@@ -50,3 +50,4 @@ mod schema;
 mod shell;
 mod table;
 mod world;
+mod write_back;
