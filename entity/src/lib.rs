@@ -6,6 +6,7 @@ pub mod change;
 pub mod head;
 pub mod ignored_drift;
 pub mod outbox;
+pub mod removed_key;
 pub mod resolution;
 pub mod revision;
 pub mod seed;

@@ -31,6 +31,8 @@ pub struct Model {
     pub original: Vec<u8>,
     /// Hash of `original`, where it is not `raw_hash` because something is masked.
     pub original_hash: Option<String>,
+    /// The keys that are left out because they hold secrets, as JSON.
+    pub secrets: Option<String>,
     /// The tree hash of a version that somebody chose not to take.
     pub skipped_hash: Option<String>,
     pub skipped_at: Option<String>,

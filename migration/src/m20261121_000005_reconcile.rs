@@ -10,10 +10,11 @@ use crate::column::{name, number, text};
 pub struct Migration;
 
 /// Columns of tables that earlier steps made. All may be null: rows from before have none.
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 9] = [
     ("seed", "raw_key"),
     ("source", "interpretation"),
     ("source", "original_hash"),
+    ("source", "secrets"),
     ("source", "skipped_hash"),
     ("source", "skipped_at"),
     ("source", "skipped_by"),
@@ -58,11 +59,21 @@ impl MigrationTrait for Migration {
             .col(ColumnDef::new("failure").text())
             .primary_key(Index::create().col("namespace").col("path").primary())
             .take();
-        schema.create_table(outbox).await
+        schema.create_table(outbox).await?;
+
+        let removed = Table::create()
+            .table("removed_key")
+            .col(name(schema, "namespace"))
+            .col(name(schema, "layer"))
+            .col(name(schema, "key"))
+            .col(text("source"))
+            .primary_key(Index::create().col("namespace").col("layer").col("key").primary())
+            .take();
+        schema.create_table(removed).await
     }
 
     async fn down(&self, schema: &SchemaManager) -> Result<(), DbErr> {
-        for table in ["outbox", "ignored_drift"] {
+        for table in ["removed_key", "outbox", "ignored_drift"] {
             schema.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         for (table, column) in COLUMNS.into_iter().rev() {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
-use setpoint_entity::seed;
+use setpoint_entity::{removed_key, seed};
 use setpoint_importers::{Edit, Entry, Key, Limits, MappingFault, TypedValue};
 
 use crate::apply::head;
@@ -162,7 +162,7 @@ fn converge(source: &ReadSource, key: Key, live: Option<TypedValue>) -> Change {
     }
 }
 
-/// The file that a new key of a layer belongs to: the only one that has keys of the nearest map
+/// The file that a new key of a layer belongs to: the one it was taken out of, or the only one that has keys of the nearest map
 /// it lies in, or the only one of the layer, or the only one of it that follows the database.
 pub(crate) async fn home(
     db: &impl ConnectionTrait,
@@ -171,6 +171,12 @@ pub(crate) async fn home(
     key: &Key,
     declared: &[Declared],
 ) -> Result<Option<String>> {
+    let id = (namespace.to_owned(), layer.to_owned(), key.to_string());
+    if let Some(row) = removed_key::Entity::find_by_id(id).one(db).await? {
+        if declared.iter().any(|it| it.namespace == namespace && it.path == row.source) {
+            return Ok(Some(row.source));
+        }
+    }
     for above in key.ancestors() {
         let mut sources: Vec<String> = seed::Entity::find()
             .select_only()
@@ -267,6 +273,12 @@ impl<'a> Open<'a> {
         let in_file: HashSet<&Key> = self.meaning.entries.iter().map(|it| &it.key).collect();
         let edit =
             |key, value: &Option<_>| self.edit(key, value.as_ref(), seeds, in_file.contains(key));
+        let secret =
+            self.meaning.secrets.iter().find(|it| values.iter().any(|(key, _)| *key == it.key));
+        if let Some(secret) = secret {
+            let (path, key) = (declared.path.clone(), secret.key.to_string());
+            return Err(Error::SecretInFile { path, key });
+        }
         let edits = values.iter().map(|(key, value)| edit(key, value));
         let edits: Vec<Edit> = edits.collect::<Result<_>>()?;
         let (name, format) = (Path::new(&declared.path), self.meaning.format.as_str());
@@ -307,6 +319,7 @@ impl<'a> Open<'a> {
             status: SourceStatus::Changed,
             raw_hash: hash::of_bytes(&after),
             declaration_hash: declared.hash(),
+            is_redeclared: false,
             bytes: after,
             meaning: Some(meaning),
             taken: match (self.is_settled, self.is_skipped) {

@@ -122,7 +122,15 @@ pub async fn report(
         .filter(|it| it.kind == Kind::ImportUnknown)
         .map(|it| (it.namespace.clone(), it.layer.clone()))
         .collect();
+    let mut left_out = HashSet::new();
+    for row in &known {
+        left_out.extend(row.left_out()?.into_iter().map(|it| (row.namespace.clone(), it)));
+    }
     // Whose key it is can only be told where every file of the layer was imported.
+    drift.retain(|it| {
+        let key = it.key.as_ref().filter(|_| it.kind == Kind::UnknownKey);
+        key.is_none_or(|key| !left_out.contains(&(it.namespace.clone(), key.clone())))
+    });
     drift.retain(|it| {
         it.kind != Kind::UnknownKey
             || only.is_empty()

@@ -152,6 +152,15 @@ pub enum Error {
     )]
     BadTime { text: String },
 
+    #[error("{path} holds a secret at `{key}`")]
+    #[diagnostic(
+        code(secret::in_file),
+        help(
+            "nothing was changed; `setpoint migrate --secrets-to .env` moves it out of the file first"
+        )
+    )]
+    SecretInFile { path: String, key: String },
+
     #[error("{path} is declared otherwise than it was imported")]
     #[diagnostic(
         code(source::redeclared),

@@ -17,13 +17,15 @@ use crate::plan::{
     Author, Base, Change, Class, Edited, FoundSecret, Kind, Move, Origin, Plan, Provenance,
     SourceStatus,
 };
-use crate::setting::layer as setting_layer;
 use crate::source::{Declared, Imported, ReadSource, imported, read};
-use crate::{Error, Result, bulk, rows, secret};
+use crate::{Error, Result, rows, secret};
 
+mod load;
 mod moving;
 mod settle;
 mod subtree;
+
+use load::load;
 
 /// What to do with keys that both a user and a file have changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -248,7 +250,7 @@ async fn compare(
     sources: &[ReadSource],
     root: &Path,
 ) -> Result<(Vec<Move>, Vec<Merged>)> {
-    load(db, namespace, name, layer).await?;
+    load(db, namespace, name, layer, sources).await?;
     let moved = moving::move_renamed(namespace, name, layer, sources)?;
     refuse_second_claims(namespace, layer, sources, root)?;
     let merged = merge_layer(layer, sources);
@@ -379,28 +381,6 @@ fn refuse(mut claims: Vec<Claim>) -> Result<()> {
     claims.sort();
     claims.truncate(READ);
     if claims.is_empty() { Ok(()) } else { Err(Error::ClaimedTwice { claims }) }
-}
-
-#[tracing::instrument(level = "debug", skip_all)]
-async fn load(
-    db: &impl ConnectionTrait,
-    namespace: &str,
-    name: &str,
-    layer: &mut Layer<'_>,
-) -> Result<()> {
-    let columns = ["key", "value", "format", "source", "raw_key"];
-    let condition = "namespace = $1 AND layer = $2";
-    let values = [namespace.into(), name.into()];
-    /// Key, value, format, source, and the key as the file had it.
-    type Row = (String, String, Option<String>, String, Option<String>);
-    let seeds: Vec<Row> = bulk::select(db, &columns, "seed", condition, values).await?;
-    for (key, text, format, source, raw_key) in seeds {
-        let value = rows::value(&text, format.as_deref())?;
-        let raw_key = raw_key.map(rows::key).transpose()?;
-        layer.seeds.insert(rows::key(key)?, Seed { value, source, raw_key });
-    }
-    layer.live = setting_layer(db, namespace, name).await?;
-    Ok(())
 }
 
 /// A key moves from one source to another only if the first has let go of it.

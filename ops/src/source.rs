@@ -78,6 +78,8 @@ pub struct ReadSource {
     pub bytes: Vec<u8>,
     pub raw_hash: String,
     pub declaration_hash: String,
+    /// Whether it was declared otherwise when it was last imported.
+    pub is_redeclared: bool,
     /// What it says; not read if the file is unchanged.
     pub meaning: Option<Meaning>,
     pub taken: Taken,
@@ -132,11 +134,24 @@ pub struct Imported {
     pub interpretation: Option<String>,
     #[serde(skip)]
     pub original_hash: Option<String>,
+    #[serde(skip)]
+    pub secrets: Option<String>,
     pub skipped_hash: Option<String>,
     pub skipped_by: Option<String>,
 }
 
 impl Imported {
+    /// The keys that are left out because the file holds secrets there.
+    ///
+    /// # Errors
+    ///
+    /// If what the row remembers is not understood.
+    pub(crate) fn left_out(&self) -> Result<Vec<Key>> {
+        let text = self.secrets.as_deref().unwrap_or("[]");
+        let keys = serde_json::from_str(text);
+        Ok(keys.map_err(|error| DbErr::Type(format!("a source is not understood: {error}")))?)
+    }
+
     /// Whether only a part of what the file said was taken: then no version is known as a whole.
     pub(crate) fn is_partial(&self) -> bool {
         self.raw_hash.is_empty()
@@ -272,6 +287,7 @@ fn read_one(
         status: SourceStatus::New,
         bytes,
         raw_hash,
+        is_redeclared: last.is_some_and(|it| it.declaration_hash != declaration_hash),
         declaration_hash,
         meaning: None,
         taken: Taken::Whole,
@@ -323,6 +339,13 @@ impl ReadSource {
 }
 
 impl Meaning {
+    /// The keys of its secrets that are left out, as JSON; nothing if there are none.
+    pub(crate) fn secrets_text(&self) -> Option<String> {
+        let left_out = self.secrets.iter().filter(|it| it.reference.is_none());
+        let keys: Vec<&Key> = left_out.map(|it| &it.key).collect();
+        (!keys.is_empty()).then(|| serde_json::to_string(&keys).expect("keys are texts"))
+    }
+
     /// What `bytes` say, as `declared` would have them read.
     ///
     /// # Errors

@@ -93,7 +93,7 @@ fn fill(world: &World, key: &str) {
 }
 
 /// Table, columns and values.
-const ROWS: [(&str, &str, &str); 8] = [
+const ROWS: [(&str, &str, &str); 9] = [
     ("setting", "namespace, layer, key, value, value_type", "'n', 'base', 'KEY', '1.0', 'float'"),
     (
         "seed",
@@ -117,6 +117,7 @@ const ROWS: [(&str, &str, &str); 8] = [
         "'n', 'base', 'KEY', '', 'a', ''",
     ),
     ("outbox", "namespace, path, revision, attempts", "'n', 'KEY', 1, 0"),
+    ("removed_key", "namespace, layer, key, source", "'n', 'base', 'KEY', 'f'"),
     ("revision", "id, at, actor, channel, kind", "NUMBER, '', 'a', 'cli', 'edit'"),
     ("change", "revision, namespace, layer, key, action", "NUMBER, 'n', 'base', 'KEY', 'add'"),
 ];

@@ -68,13 +68,44 @@ pub(crate) async fn seeds(
                 news.push(row);
             }
         }
+        let mut gone = Vec::new();
         for (key, row) in known {
-            let parsed = rows::key(key.clone())?;
+            let parsed = rows::key(key)?;
             if !is_open(&parsed) && !meaning.held.contains(&parsed) {
-                seed::Entity::delete_by_id((namespace.to_owned(), row.1, key)).exec(db).await?;
+                gone.push((row.1, parsed));
             }
         }
+        forget(db, namespace, &declared.path, gone).await?;
         write_seeds(db, news).await?;
+    }
+    Ok(())
+}
+
+/// Takes away the seeds of keys, each after its layer, that are no more in their file, and
+/// remembers which file that was, in case they come back.
+async fn forget(
+    db: &DatabaseTransaction,
+    namespace: &str,
+    source: &str,
+    mut gone: Vec<(String, Key)>,
+) -> Result<()> {
+    const CHUNK_ROWS: usize = 500;
+    gone.sort();
+    let columns = ["namespace", "layer", "key", "source"];
+    let overwrite = "ON CONFLICT (namespace, layer, key) DO UPDATE SET source = excluded.source";
+    let rows = gone.iter().map(|(layer, key)| {
+        [namespace.into(), layer.as_str().into(), key.as_str().into(), source.into()]
+    });
+    bulk::insert(db, "removed_key", columns, overwrite, rows).await?;
+    for of_layer in gone.chunk_by(|a, b| a.0 == b.0) {
+        for chunk in of_layer.chunks(CHUNK_ROWS) {
+            seed::Entity::delete_many()
+                .filter(seed::Column::Namespace.eq(namespace))
+                .filter(seed::Column::Layer.eq(&chunk[0].0))
+                .filter(seed::Column::Key.is_in(chunk.iter().map(|it| it.1.as_str())))
+                .exec(db)
+                .await?;
+        }
     }
     Ok(())
 }
@@ -205,6 +236,7 @@ pub(crate) async fn sources(
             revision,
             interpretation: declared.interpretation.to_text(),
             original: meaning.masked.as_ref().unwrap_or(&source.bytes).clone(),
+            secrets: meaning.secrets_text(),
             original_hash: meaning.masked.as_ref().map(|it| hash::of_bytes(it)),
             skipped_hash: None,
             skipped_at: None,
