@@ -36,6 +36,7 @@ on_both![
     line_endings_stay_as_they_are,
     a_key_that_a_merge_key_brings_too_is_refused_to_be_removed,
     a_read_only_file_is_refused,
+    a_map_that_became_a_scalar_in_the_file_is_written_back_whole,
 ];
 
 /// Nothing is left to tell, and the database is sound.
@@ -73,9 +74,6 @@ fn a_dry_run_shows_the_difference_and_makes_none(world: &World) {
     assert_snapshot!(ran, @r#"
     status 2
     -- stdout
-    namespace default, layer base
-      = http.port = 81 (same on both sides)
-    1 converged
     --- settings.yaml
     +++ settings.yaml
     @@ -2,3 +2,3 @@
@@ -83,6 +81,7 @@ fn a_dry_run_shows_the_difference_and_makes_none(world: &World) {
     -  port: 80   # the port
     +  port: 81   # the port
        host: "a.org"
+    1 adopted
     "#);
 }
 
@@ -459,4 +458,14 @@ fn a_read_only_file_is_refused(world: &World) {
 
     assert!(refusal.starts_with("1 file::read_only"), "{refusal}");
     assert_eq!((world.read("settings.yaml").as_str(), world.revision()), ("a: 1\n", 2));
+}
+
+fn a_map_that_became_a_scalar_in_the_file_is_written_back_whole(world: &World) {
+    world.migrate("# top\na: {b: 1, c: 1}\nd: 1 # one\n");
+    world.ok(&["set", "a.b", "2"]);
+    world.write("settings.yaml", "# top\na: 5\nd: 1 # one\n");
+    world.ok(&["adopt", "a"]);
+
+    assert_eq!(world.read("settings.yaml"), "# top\na:\n  b: 2\n  c: 1\nd: 1 # one\n");
+    assert_in_line(world);
 }

@@ -39,7 +39,7 @@ fn what_is_ignored_is_no_drift(world: &World) {
     assert_snapshot!(world.run(&["drift"]), @r"
     status 0
     -- stdout
-    no drift in 1 files, 3 ignored
+    no drift in 1 file, 3 ignored
     ");
 }
 

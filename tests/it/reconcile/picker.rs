@@ -152,7 +152,7 @@ fn what_is_in_conflict_is_shown_before_it_is_asked(world: &World) {
     conflicts(world);
     let shown = pick(world, "q\n").stdout;
 
-    let lines = ["1 of 2", "live   2  (revision 2 by ann)", "new    3  (settings.yaml:1:4)"];
+    let lines = ["1 of 2", "ours   2  (revision 2 by ann)", "theirs 3  (settings.yaml:1:4)"];
     let mut places = lines.map(|it| shown.find(it)).to_vec();
     places.push(shown.find(QUESTION));
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}\n{shown}");

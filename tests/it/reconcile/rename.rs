@@ -25,6 +25,7 @@ on_both![
     a_plan_with_renames_is_carried_out_later,
     a_plan_with_renames_is_stale_once_a_key_has_changed,
     a_rename_in_one_source_leaves_the_others_alone,
+    an_edit_is_not_lost_if_it_is_adopted_before_the_rename_is_imported,
 ];
 
 fn declare(world: &World, rules: &str) {
@@ -278,4 +279,15 @@ fn a_rename_in_one_source_leaves_the_others_alone(world: &World) {
     world.ok(&["migrate"]);
 
     assert_eq!(settings(world), "a_b = 1, cD = 1");
+}
+
+/// Whether adopting is refused or not.
+fn an_edit_is_not_lost_if_it_is_adopted_before_the_rename_is_imported(world: &World) {
+    imported(world);
+    declare(world, RULES);
+    world.run(&["adopt", "spring_k"]);
+    let after = world.run(&["migrate"]).status;
+
+    assert_eq!(settings(world), "approval.force = true, other = 1, spring_k = 3");
+    assert_eq!((after, world.run(&["verify"]).status), (0, 0));
 }

@@ -16,6 +16,8 @@ on_both![
     a_map_is_put_back_with_all_that_is_in_it,
     a_layer_is_put_back_alone,
     it_is_put_back_to_the_last_import_and_not_to_the_file_of_now,
+    a_reverted_import_is_an_edit_that_a_reset_takes_back,
+    a_rename_that_is_not_imported_yet_does_not_hide_a_key,
     nobody_to_ask_is_a_refusal,
     the_settings_are_kept_first_and_can_be_imported_again,
     a_reset_is_undone_by_a_revert,
@@ -204,4 +206,28 @@ fn the_history_says_who_and_why(world: &World) {
     let last = &world.json(&["history", "--limit", "1"])[0];
     let said = json!([last["kind"], last["reason"], last["actor"]]);
     assert_eq!(said, json!(["reset", "a slip", "ann"]));
+}
+
+fn a_reverted_import_is_an_edit_that_a_reset_takes_back(world: &World) {
+    world.migrate("a: 1\n");
+    world.migrate("a: 2\n");
+    world.ok(&["revert", "2"]);
+    let told = drift(world);
+    world.ok(&["reset", "a", "--yes"]);
+
+    assert_eq!((told.as_str(), settings(world).as_str()), ("a: edited-here", "a = 2"));
+}
+
+/// Before the import the key has its old name, after it the new one; a factory reset works at
+/// any time.
+fn a_rename_that_is_not_imported_yet_does_not_hide_a_key(world: &World) {
+    world.write("setpoint.toml", "[[source]]\npath = \"s.yaml\"\n");
+    world.write("s.yaml", "aB: 1\n");
+    world.ok(&["migrate"]);
+    world.ok(&["set", "aB", "2"]);
+    world.write("setpoint.toml", "[[source]]\npath = \"s.yaml\"\ncase = \"snake\"\n");
+    world.ok(&["reset", "--all", "--yes"]);
+    world.ok(&["migrate"]);
+
+    assert_eq!((settings(world).as_str(), drift(world).as_str()), ("a_b = 1", ""));
 }

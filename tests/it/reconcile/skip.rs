@@ -14,6 +14,7 @@ on_both![
     a_file_that_says_nothing_new_cannot_be_skipped,
     a_file_that_was_never_imported_cannot_be_skipped,
     skipping_one_file_does_not_hold_up_another,
+    adopting_a_key_does_not_bring_a_skipped_version_back,
 ];
 
 fn skipped(world: &World) {
@@ -109,4 +110,15 @@ fn skipping_one_file_does_not_hold_up_another(world: &World) {
     world.ok(&["migrate", "a.yaml", "b.yaml"]);
 
     assert_eq!(settings(world), "a = 1, b = 2");
+}
+
+fn adopting_a_key_does_not_bring_a_skipped_version_back(world: &World) {
+    world.migrate("a: 1\nb: 1\n");
+    world.ok(&["set", "a", "2"]);
+    world.write("settings.yaml", "a: 1\nb: 3\n");
+    world.ok(&["migrate", "settings.yaml", "--skip"]);
+    world.ok(&["adopt", "a"]);
+    world.ok(&["migrate", "settings.yaml"]);
+
+    assert_eq!((world.get("a").as_str(), world.get("b").as_str()), ("2", "1"));
 }

@@ -62,7 +62,7 @@ fn every_kind_of_drift_of_a_key_is_told(world: &World) {
       ~ updated: update available
           file 2  (settings.yaml:5:10)
           live 1
-    2 edited here, 2 update available, 1 key removed, 1 both changed, 1 unknown key
+    2 edited here, 2 updates available, 1 key removed, 1 changed on both sides, 1 unknown key
     -- stderr
     `setpoint migrate` takes what files say
     `setpoint adopt KEY` writes what is live into the file
@@ -152,7 +152,7 @@ fn what_is_in_line_is_no_drift(world: &World) {
     assert_snapshot!(world.run(&["drift"]), @r"
     status 0
     -- stdout
-    no drift in 1 files
+    no drift in 1 file
     ");
 }
 

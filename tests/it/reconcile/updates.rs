@@ -36,9 +36,9 @@ fn a_dry_run_shows_what_an_update_does_to_each_key(world: &World) {
     -- stdout
     namespace default, layer base
       ! edited
-          live   2  (revision 2 by ann)
-          new    3  (settings.yaml:2:9)
-          before 1  (was settings.yaml:1:9)
+          ours   2  (revision 2 by ann)
+          theirs 3  (settings.yaml:2:9)
+          base   1  (was settings.yaml:1:9)
       - gone = 1
       + new.a = true
       = own.x = "hi" (kept)
@@ -89,13 +89,13 @@ fn a_conflict_with_a_deletion_shows_the_side_that_is_gone(world: &World) {
     assert_snapshot!(world.ok(&["migrate", "settings.yaml", "--dry-run"]), @r"
     namespace default, layer base
       ! here
-          live   (none)
-          new    3  (settings.yaml:1:7)
-          before 1  (was settings.yaml:1:7)
+          ours   (none)
+          theirs 3  (settings.yaml:1:7)
+          base   1  (was settings.yaml:1:7)
       ! there
-          live   2  (revision 3 by ann)
-          new    (none)
-          before 1  (was settings.yaml:2:8)
+          ours   2  (revision 3 by ann)
+          theirs (none)
+          base   1  (was settings.yaml:2:8)
     2 conflicts
     ");
 }
