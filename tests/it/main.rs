@@ -47,6 +47,7 @@ mod read;
 mod reconcile;
 mod same_meaning;
 mod schema;
+mod secrets;
 mod shell;
 mod table;
 mod world;
