@@ -470,6 +470,22 @@ fn a_new_key_goes_to_the_file_that_has_its_neighbours() {
 }
 
 #[test]
+fn a_removed_key_that_comes_back_goes_into_the_file_it_was_in() {
+    let world = World::sqlite();
+    world.write("b.toml", "b = 1\n");
+    let other = "[[source]]\npath = \"b.toml\"\nwrite_back = true\n";
+    following(&world, "a.yaml", "a: 1\nc: 1\n", other);
+    world.ok(&["unset", "a"]);
+
+    world.ok(&["revert", "2"]);
+
+    assert_eq!(
+        (world.read("a.yaml"), world.read("b.toml")),
+        ("c: 1\na: 1\n".into(), "b = 1\n".into())
+    );
+}
+
+#[test]
 fn a_file_that_loses_its_last_key_is_empty_and_can_be_filled_again() {
     let world = World::sqlite();
     following(&world, "settings.json", "{\"a\": {\"b\": 1}}\n", "");
