@@ -37,6 +37,7 @@ test: ready fmt lint ## everything CI checks; installs what it lacks, and says s
 	@shown=$$(scripts/demo.sh $(BINARY)) || { echo "$$shown"; exit 1; }; \
 		echo "demo: 1 passed, 0 failed"
 	@scripts/readme.py --check $(BINARY)
+	@scripts/bundled.sh
 
 .PHONY: fmt
 fmt: ## is every file formatted? (`cargo fmt --all` formats it)

@@ -71,4 +71,9 @@ show "setpoint revert --to 2"
 show "setpoint diff 2"
 show "setpoint verify"
 
+say "Who differs from whom? Three values were edited here."
+show expect=2 "setpoint drift"
+say "The file shall say what is live: changed in place, comments stay."
+show "setpoint adopt physics"
+
 say "Look around: cd target/demo; bin/setpoint list"
