@@ -16,15 +16,13 @@ cp -r fixtures/seeds "$work/newer"
 sed -i 's/^version = .*/version = "1.5"/' "$work/newer/seeds.toml"
 sed -i 's/white/cream/' "$work/newer/clock.toml"
 
-# Builds the program with the seeds in the folder $1, as $2. The plain one is put back.
+# Builds the program with the seeds in the folder $1, as $2. The plain one is put back at once.
 build() {
-    [[ -e $debug/setpoint ]] && cp -p "$debug/setpoint" "$work/plain"
+    [[ -e $debug/setpoint ]] && cp -p "$debug/setpoint" "$debug/setpoint.plain"
     SETPOINT_SEEDS_DIR=$1 cargo build --quiet --locked --features bundled-seeds
-    cp "$debug/setpoint" "$2"
-    if [[ -e $work/plain ]]; then
-        cp -p "$work/plain" "$debug/setpoint.plain"
-        mv "$debug/setpoint.plain" "$debug/setpoint"
-    fi
+    ln -f "$debug/setpoint" "$debug/setpoint.bundled"
+    [[ -e $debug/setpoint.plain ]] && mv "$debug/setpoint.plain" "$debug/setpoint"
+    mv "$debug/setpoint.bundled" "$2"
 }
 
 passed=0 failed=0
