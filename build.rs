@@ -13,7 +13,7 @@ fn main() {
         Ok(folder) if Path::new(&folder).is_dir() => println!("cargo::rerun-if-changed={folder}"),
         Ok(folder) => println!("cargo::error=SETPOINT_SEEDS_DIR is {folder}, which is no folder"),
         Err(_) => {
-            println!("cargo::error=bundled-seeds needs SETPOINT_SEEDS_DIR: a folder of seeds")
+            println!("cargo::error=bundled-seeds needs SETPOINT_SEEDS_DIR: a folder of seeds");
         }
     }
 }

@@ -178,8 +178,13 @@ impl Loaded {
                     );
                 }
                 serde_json::Value::Array(items) => {
-                    let items = items.into_iter().enumerate();
-                    values.extend(items.map(|(at, value)| (format!("{name}.{at}"), said(value))));
+                    for (at, item) in items.into_iter().enumerate() {
+                        let serde_json::Value::Object(members) = item else { continue };
+                        let said = members.into_iter().filter(|(_, value)| !value.is_null());
+                        values.extend(
+                            said.map(|(inner, value)| (format!("{name}.{at}.{inner}"), value)),
+                        );
+                    }
                 }
                 value => values.push((name, value)),
             }
@@ -328,14 +333,6 @@ impl Loaded {
             }
         }
     }
-}
-
-/// A map without the members that say nothing.
-fn said(mut value: serde_json::Value) -> serde_json::Value {
-    if let serde_json::Value::Object(members) = &mut value {
-        members.retain(|_, member| !member.is_null());
-    }
-    value
 }
 
 fn explain(figment: &Figment, error: figment::Error) -> ConfigError {

@@ -96,8 +96,10 @@ impl Problem {
         match report.downcast_ref::<Error>() {
             Some(Error::Import(error)) => Self { faults: faults(error), ..problem },
             Some(Error::Refused { errors }) => {
-                let related =
-                    errors.iter().map(|it| Self { faults: faults(it), ..Self::of_error(it) });
+                let related = errors.iter().map(|it| match it {
+                    Error::Import(error) => Self { faults: faults(error), ..Self::of_error(it) },
+                    _ => Self::of_error(it),
+                });
                 Self { related: related.collect(), ..problem }
             }
             _ => problem,

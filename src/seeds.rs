@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -123,7 +124,13 @@ fn wrong(reason: String) -> ConfigError {
 fn in_folder(folder: &Path) -> Result<Files, ConfigError> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
-        move |source| ConfigError::Unreadable { path, source }
+        move |error: io::Error| ConfigError::Invalid {
+            key: "seeds".to_owned(),
+            place: path.display().to_string(),
+            reason: error.to_string(),
+            help: "give a folder of seeds, by --seeds or in setpoint.toml; nothing was done"
+                .to_owned(),
+        }
     };
     let mut files = Files::new();
     let mut folders = vec![PathBuf::new()];

@@ -172,10 +172,10 @@ pub(crate) async fn home(
     declared: &[Declared],
 ) -> Result<Option<String>> {
     let id = (namespace.to_owned(), layer.to_owned(), key.to_string());
-    if let Some(row) = removed_key::Entity::find_by_id(id).one(db).await? {
-        if declared.iter().any(|it| it.namespace == namespace && it.path == row.source) {
-            return Ok(Some(row.source));
-        }
+    if let Some(row) = removed_key::Entity::find_by_id(id).one(db).await?
+        && declared.iter().any(|it| it.namespace == namespace && it.path == row.source)
+    {
+        return Ok(Some(row.source));
     }
     for above in key.ancestors() {
         let mut sources: Vec<String> = seed::Entity::find()

@@ -162,9 +162,7 @@ fn state_of(
             return of_file(Kind::FileMissing, None);
         }
         Err(error @ (Error::Unreadable { .. } | Error::Outside { .. } | Error::Import(_))) => {
-            let cause = std::error::Error::source(&error).map(|it| format!(": {it}"));
-            let reason = format!("{error}{}", cause.unwrap_or_default());
-            return of_file(Kind::FileUnreadable, Some(reason));
+            return of_file(Kind::FileUnreadable, Some(reason(&error)));
         }
         Err(error) => return Err(error),
     };
@@ -172,6 +170,19 @@ fn state_of(
         SourceStatus::New => of_file(Kind::ImportUnknown, None),
         SourceStatus::Skipped => Ok(Ok(ReadSource { meaning: None, ..source })),
         _ => Ok(Ok(source)),
+    }
+}
+
+/// The error in one line, with its cause or its first fault.
+fn reason(error: &Error) -> String {
+    if let Error::Import(error) = error
+        && let Some((place, message)) = error.faults().into_iter().next()
+    {
+        return format!("{}:{}: {message}", place.line, place.column);
+    }
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 

@@ -48,7 +48,10 @@ pub enum Error {
     MapValue { key: String },
 
     #[error("`{key}` and `{below}` cannot both be settings of layer `{layer}`: a layer is a tree")]
-    #[diagnostic(code(setting::not_a_tree), help("unset one of them first"))]
+    #[diagnostic(
+        code(setting::not_a_tree),
+        help("unset one of them first; a reset with --purge removes keys that no file has")
+    )]
     NotATree { layer: String, key: String, below: String },
 
     #[error("namespace `{namespace}` has no layer `{layer}`")]
@@ -106,7 +109,7 @@ pub enum Error {
     )]
     Refused {
         #[related]
-        errors: Vec<ImportError>,
+        errors: Vec<Error>,
     },
 
     #[error("cannot read {}", path.display())]

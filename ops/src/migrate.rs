@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::apply::{Applied, Channel, applied_as, apply_and_rewrite};
+use crate::apply::{Applied, Channel, applied_as, apply_and_rewrite, head, refuse_stale};
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::import::Import;
-use crate::plan::Kind;
+use crate::plan::{Kind, Plan};
 use crate::source::ReadSource;
 use crate::{Error, Result, originals, verify};
 
@@ -42,7 +42,7 @@ pub async fn migrate(
     if plan.is_empty() && sources.iter().all(|it| it.meaning.is_none()) {
         return Ok(nothing(Applied::Nothing));
     }
-    if let Some(id) = applied_before(location, settings, &plan.hash).await? {
+    if let Some(id) = applied_before(location, settings, plan).await? {
         return Ok(nothing(Applied::Before(id)));
     }
     database::refuse_missing_folder(location)?;
@@ -72,13 +72,21 @@ fn name_of(kind: Kind) -> &'static str {
     }
 }
 
-/// The revision that the plan of this hash has become already.
+/// The revision that the plan has become already. A plan that is stale is refused here, before
+/// anything is copied for it.
 async fn applied_before(
     location: &Location,
     settings: Settings,
-    plan_hash: &str,
+    plan: &Plan,
 ) -> Result<Option<i64>> {
-    let work = async |db: &Database| applied_as(&db.connection, plan_hash).await;
+    let work = async |db: &Database| {
+        let db = &db.connection;
+        let before = applied_as(db, &plan.hash).await?;
+        if before.is_none() {
+            refuse_stale(db, plan, &head(db).await?).await?;
+        }
+        Ok(before)
+    };
     match database::using(location, Access::Read, settings, work).await {
         Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => Ok(None),
         found => found,

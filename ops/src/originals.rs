@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -111,7 +111,9 @@ fn copy_into<'a>(
         let name = inside(source);
         let path = folder.join(&name);
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(Error::unwritable(parent))?;
+            let mut folders = fs::DirBuilder::new();
+            folders.recursive(true).mode(0o700);
+            folders.create(parent).map_err(Error::unwritable(parent))?;
         }
         write_durably(&path, bytes)?;
         let (copy, hash) = (name.display().to_string(), hash::of_bytes(bytes));
@@ -136,7 +138,8 @@ fn inside(path: &str) -> PathBuf {
 
 fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
-        let mut file = fs::File::create_new(path)?;
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     };

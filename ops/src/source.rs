@@ -214,8 +214,7 @@ pub async fn imported(db: &impl ConnectionTrait) -> Result<Vec<Imported>> {
 ///
 /// # Errors
 ///
-/// [`Error::Unreadable`] for the first file that cannot be read; the faults of all files that
-/// are refused, together.
+/// Why a file cannot be read, or is refused; of all files, together.
 #[tracing::instrument(level = "debug", skip_all)]
 pub fn read(
     declared: &[Declared],
@@ -228,8 +227,9 @@ pub fn read(
     let mut refused = Vec::new();
     for declared in declared {
         let last = known.get(&(declared.namespace.as_str(), declared.path.as_str())).copied();
-        match read_one(declared, last, limits)? {
-            Ok(source) => sources.push(source),
+        match read_one(declared, last, limits) {
+            Ok(Ok(source)) => sources.push(source),
+            Ok(Err(error)) => refused.push(error.into()),
             Err(error) => refused.push(error),
         }
     }
@@ -237,7 +237,7 @@ pub fn read(
         return Err(Error::Refused { errors: refused });
     }
     match refused.pop() {
-        Some(error) => Err(error.into()),
+        Some(error) => Err(error),
         None => Ok(sources),
     }
 }
@@ -418,7 +418,11 @@ pub fn read_bytes(declared: &Declared, limits: &Limits) -> Result<Result<Vec<u8>
         Error::Unreadable { path: file.clone(), help: help.to_owned(), source }
     };
     // Opening a pipe waits for a writer, who may never come.
-    if !fs::metadata(file).map_err(unreadable)?.is_file() {
+    let metadata = fs::metadata(file).map_err(unreadable)?;
+    if metadata.is_dir() {
+        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+    }
+    if !metadata.is_file() {
         return Err(unreadable(io::Error::other("it is no regular file")));
     }
     refuse_outside(declared, file)?;

@@ -2,7 +2,9 @@
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use setpoint_entity::seed;
-use setpoint_importers::{Key, Limits, Suggestion, TypedValue, suggest_renames};
+use setpoint_importers::{
+    Key, Limits, Mapper, SuggestedRule, Suggestion, TypedValue, suggest_renames,
+};
 
 use crate::source::{Declared, Meaning, read_bytes};
 use crate::{Result, rows};
@@ -41,8 +43,27 @@ pub async fn suggestions(
             (raw_key.clone(), it.value.clone())
         });
         let now: Vec<(Key, TypedValue)> = now.collect();
-        let suggestions = suggest_renames(&before, &now);
+        let mut suggestions = suggest_renames(&before, &now);
+        if !one.interpretation.mapping.is_identity() {
+            suggestions = beside(suggestions, &one.mapper()?)?;
+        }
         proposed.push(Proposed { path: one.path.clone(), suggestions });
     }
     Ok(proposed)
+}
+
+/// The same pairs as renames that can stand beside the rules there are: the new name leads to
+/// the setting that the old one does. Those that do already are left out.
+fn beside(suggestions: Vec<Suggestion>, mapper: &Mapper) -> Result<Vec<Suggestion>> {
+    let mut renames = Vec::new();
+    for pair in suggestions.into_iter().flat_map(|it| it.pairs) {
+        let (Some(key), now) = (mapper.key(&pair.from)?, mapper.key(&pair.to)?) else { continue };
+        if now.as_ref() == Some(&key) {
+            continue;
+        }
+        let to = mapper.within(&key);
+        let rule = SuggestedRule::Rename { from: pair.to.clone(), to };
+        renames.push(Suggestion { rule, pairs: vec![pair] });
+    }
+    Ok(renames)
 }

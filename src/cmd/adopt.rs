@@ -45,7 +45,11 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         plan(db, &configured, root, namespace, &wanted, &limits, author, Utc::now()).await
     };
     let import = context.read(make).await?;
-    let adopted = format!("{} adopted\n", import.plan.changes.len());
+    let count = import.plan.changes.len();
+    let adopted = match args.dry_run {
+        true => format!("{count} to adopt\n"),
+        false => format!("{count} adopted\n"),
+    };
     if args.dry_run {
         if !context.json {
             console::show(differences(&import) + &adopted)?;

@@ -69,6 +69,13 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         console::show(format_args!("{}\n", said.join(", ")))?;
         if open > 0 {
             console::tell(hint(report.open()));
+            let elsewhere = report.open().find(|it| it.namespace != context.namespace());
+            if let Some(other) = elsewhere {
+                console::tell(format_args!(
+                    "each with its namespace, as in `-n {}`",
+                    other.namespace
+                ));
+            }
         }
     }
     Ok(if open > 0 { Exit::Differs } else { Exit::Done })

@@ -242,8 +242,8 @@ fn tell_notes(import: &Import) {
             if secret.origin.file == source.declared.path {
                 let key = &secret.key;
                 console::tell(format_args!(
-                    "warning: {key} is a secret, and the database has its value: `setpoint set \
-                     {key} env:NAME` or `unset` takes it out; the history keeps it"
+                    "warning: {key} is a secret, and the database has a value of it:\n  `setpoint \
+                     set {key} env:NAME` or `unset {key}` takes it out; the history keeps it"
                 ));
             }
         }

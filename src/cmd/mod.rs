@@ -141,7 +141,11 @@ impl Cli {
             Command::Man(args) => return man::run(&args),
             _ => {}
         }
-        let context = self.global.context()?;
+        let mut context = self.global.context()?;
+        // One looks with it for what is wrong, seeds too.
+        if !matches!(self.command, Command::Config(_)) {
+            context.seeds = seeds::load(&context.loaded)?;
+        }
         if self.command.uses_settings() {
             context.import_seeds().await?;
         }
@@ -208,8 +212,7 @@ impl Global {
         };
         let loaded = config::load(&flags)?;
         crate::log::start(&loaded.config.log)?;
-        let seeds = seeds::load(&loaded)?;
-        Ok(Context { loaded, seeds, json: self.json })
+        Ok(Context { loaded, seeds: None, json: self.json })
     }
 }
 

@@ -54,8 +54,9 @@ pub(super) async fn run(context: &Context, declared: &[Declared]) -> miette::Res
     match count {
         0 => console::tell("no key seems to have another name"),
         count => console::tell(format_args!(
-            "{count} keys seem to have another name; put the lines that are right into \
-             setpoint.toml, then `setpoint migrate --dry-run`"
+            "{} may have another name: put the lines that are right into\nsetpoint.toml, then \
+             `setpoint migrate --dry-run`",
+            console::counted(count, "key")
         )),
     }
     Ok(Exit::Done)

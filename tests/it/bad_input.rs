@@ -200,10 +200,10 @@ fn an_unknown_name_in_setpoint_toml_is_refused() {
     config::invalid
 
       × `databse` in setpoint.toml: unknown field: found `databse`, expected `one
-      │ of `namespace`, `database`, `actor`, `sqlite`, `postgres`, `limits`,
-      │ `backups`, `log`, `namespaces`, `source``
-      help: known here: namespace, database, actor, sqlite, postgres, limits,
-            backups, log, namespaces, source
+      │ of `namespace`, `database`, `actor`, `seeds`, `sqlite`, `postgres`,
+      │ `limits`, `backups`, `log`, `namespaces`, `source``
+      help: known here: namespace, database, actor, seeds, sqlite, postgres,
+            limits, backups, log, namespaces, source
     ");
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Only where there is no doubt: what is written must become the same setting when it is read.
 
+use super::mapper::is_a_reference;
 use super::{Case, Mapper, MappingFault};
 use crate::key::Key;
 use crate::pattern::Pattern;
@@ -49,7 +50,9 @@ impl Mapper {
         if self.is_split(raw) {
             return Err(MappingFault::SplitSetting { raw: raw.clone() });
         }
-        let Some(convert) = self.conversion(raw) else { return Ok(value.clone()) };
+        let Some(convert) = self.conversion(raw).filter(|_| !is_a_reference(value)) else {
+            return Ok(value.clone());
+        };
         convert.back(value, written).map_err(|reason| MappingFault::OneWay {
             raw: raw.clone(),
             from: value.value_type(),

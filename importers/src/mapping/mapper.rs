@@ -7,6 +7,7 @@ use super::rules::Rules;
 use super::{Case, MappingFault};
 use crate::key::{Key, KeyError};
 use crate::pattern::Pattern;
+use crate::secret::is_reference;
 use crate::value::TypedValue;
 
 /// A checked [`Mapping`](super::Mapping), which describes the rules.
@@ -36,13 +37,21 @@ impl Mapper {
         }
     }
 
-    /// What the value of a key of the file becomes.
+    /// A setting's key without the prefix, as renames name it.
+    pub fn within(&self, key: &Key) -> Key {
+        let inside = self.prefix.as_ref().and_then(|prefix| key.inside(prefix));
+        inside.unwrap_or_else(|| key.clone())
+    }
+
+    /// What the value of a key of the file becomes. A reference to a secret stays what it is.
     ///
     /// # Errors
     ///
     /// [`MappingFault::Conversion`] if it could only become that by losing something.
     pub fn value(&self, raw: &Key, value: TypedValue) -> Result<TypedValue, MappingFault> {
-        let Some(convert) = self.conversion(raw) else { return Ok(value) };
+        let Some(convert) = self.conversion(raw).filter(|_| !is_a_reference(&value)) else {
+            return Ok(value);
+        };
         let from = value.value_type();
         convert.forward(value).map_err(|reason| MappingFault::Conversion {
             raw: raw.clone(),
@@ -99,4 +108,8 @@ impl Mapper {
         let mut paths = std::iter::once(raw.as_str()).chain(raw.ancestors());
         paths.find_map(|path| self.moves.get_key_value(path))
     }
+}
+
+pub(super) fn is_a_reference(value: &TypedValue) -> bool {
+    value.json.as_str().is_some_and(is_reference)
 }

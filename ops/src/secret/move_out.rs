@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use setpoint_importers::{Edit, Entry, Key, Limits, TypedValue, secrets_in};
+use setpoint_importers::{Edit, Entry, Key, Limits, TypedValue, is_reference, secrets_in};
 
 use crate::file::Rewrite;
 use crate::plan::{FoundSecret, SourceStatus};
@@ -53,14 +53,18 @@ pub(crate) fn move_out(
         let kept = edited(source, &masked, &edits, limits).unwrap_or_default();
         let left_out = source.meaning.take().map(|it| it.secrets).unwrap_or_default();
         let mut meaning = Meaning::of(&source.declared, &after, limits)??;
-        let says: HashMap<&Key, &TypedValue> =
-            meaning.entries.iter().map(|it| (&it.key, &it.value)).collect();
-        let moved = left_out.into_iter().filter_map(|secret| {
-            let reference = match &says.get(&secret.key)?.json {
-                Value::String(text) => text.clone(),
-                several => several.to_string(),
-            };
-            Some(FoundSecret { reference: Some(reference), ..secret })
+        let moved = left_out.iter().flat_map(|secret| {
+            // A list that is split has become several settings.
+            let below = meaning.entries.iter().filter(|it| it.key.starts_with(&secret.key));
+            below.filter_map(|it| {
+                let reference = match &it.value.json {
+                    Value::String(text) if is_reference(text) => text.clone(),
+                    several @ (Value::Array(_) | Value::Object(_)) => several.to_string(),
+                    _ => return None,
+                };
+                let (key, reference) = (it.key.clone(), Some(reference));
+                Some(FoundSecret { key, reference, ..secret.clone() })
+            })
         });
         let moved: Vec<_> = moved.collect();
         meaning.secrets.extend(moved);

@@ -81,7 +81,7 @@ fn a_dry_run_shows_the_difference_and_makes_none(world: &World) {
     -  port: 80   # the port
     +  port: 81   # the port
        host: "a.org"
-    1 adopted
+    1 to adopt
     "#);
 }
 

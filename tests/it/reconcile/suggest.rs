@@ -30,7 +30,8 @@ fn pairs_are_proposed_as_lines_of_the_configuration(world: &World) {
     case = "snake"  # 2 keys: same value, same name but for case
     rename."gone" = "came"  # same value in the same map
     -- stderr
-    3 keys seem to have another name; put the lines that are right into setpoint.toml, then `setpoint migrate --dry-run`
+    3 keys may have another name: put the lines that are right into
+    setpoint.toml, then `setpoint migrate --dry-run`
     "##);
 }
 

@@ -10,6 +10,7 @@ on_both![
     every_kind_of_drift_of_a_key_is_told,
     the_three_sides_are_told_as_json,
     files_that_cannot_be_compared_are_told_once_each,
+    an_unreadable_file_says_why,
     a_declared_file_that_is_not_there_is_missing,
     what_is_in_line_is_no_drift,
     order_comments_and_formatting_never_count,
@@ -137,6 +138,20 @@ fn files_that_cannot_be_compared_are_told_once_each(world: &World) {
     link.yaml: file-unreadable
     unknown.yaml: import-unknown
     ");
+}
+
+fn an_unreadable_file_says_why(world: &World) {
+    let _elsewhere = files_in_every_state(world);
+    let ran = world.run(&["drift"]).to_string();
+
+    let why = |name: &str| ran.split_once(&format!("! {name}: file unreadable")).unwrap().1;
+    let why = |name: &str| why(name).split("\n  ! ").next().unwrap();
+    assert!(
+        why("folder.yaml").contains("directory") || why("folder.yaml").contains(" folder"),
+        "{ran}"
+    );
+    assert!(why("link.yaml").contains("is a link"), "{ran}");
+    assert!(why("broken.yaml").contains("2:1") || why("broken.yaml").contains("1:9"), "{ran}");
 }
 
 fn a_declared_file_that_is_not_there_is_missing(world: &World) {

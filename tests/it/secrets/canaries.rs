@@ -351,7 +351,7 @@ fn no_value_of_a_secret_that_was_typed_is_printed_back() {
         vec!["migrate".into(), "--resolve".into(), secret("wifi=§s6§")],
     ];
     let documents = ["db: {password: §s7§}\n", "door: {entry: §s8§}\nport: [\n"];
-    let documents = documents.map(|it| secret(it));
+    let documents = documents.map(secret);
 
     for arguments in &typed {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -251,6 +251,34 @@ fn two_sources_with_the_same_name_get_a_variable_each_and_the_same_value_one() {
 }
 
 #[test]
+fn a_reference_is_not_converted() {
+    let world = World::sqlite();
+    world.write("a.env", "PIN_CODE=91827364\nPORT=80\n");
+    let convert = "[source.convert]\nPIN_CODE = \"integer\"\nPORT = \"integer\"\n";
+    world.write("setpoint.toml", format!("[[source]]\npath = \"a.env\"\n{convert}"));
+
+    world.ok(&["migrate", "--secrets-to", ".env"]);
+
+    let values = [world.get("PIN_CODE"), world.ok(&["get", "PORT", "--json"])];
+    assert_eq!(values[0], "env:PIN_CODE");
+    assert!(values[1].contains("\"integer\""), "{}", values[1]);
+    assert_eq!(world.read("a.env"), "PIN_CODE=env:PIN_CODE\nPORT=80\n");
+}
+
+#[test]
+fn secrets_in_a_list_that_is_split_are_told() {
+    let world = World::sqlite();
+    world.write("settings.yaml", "users:\n  - name: bob\n    password: swordfish # x\n");
+    let split = "[source.split]\nusers = \"name\"\n";
+    world.write("setpoint.toml", format!("[[source]]\npath = \"settings.yaml\"\n{split}"));
+
+    let ran = world.run(&["migrate", "--secrets-to", ".env"]);
+
+    assert_eq!(world.get("users.bob.password"), "env:USERS_0_PASSWORD");
+    assert!(ran.stdout.contains("* users"), "{ran}");
+}
+
+#[test]
 fn a_file_that_follows_keeps_its_references() {
     let world = World::sqlite();
     world.write("setpoint.toml", "[[source]]\npath = \"settings.yaml\"\nwrite_back = true\n");
@@ -278,8 +306,9 @@ fn without_a_secret_no_file_is_made() {
 
 #[test]
 fn a_file_that_cannot_take_secrets_is_named_and_nothing_changes() {
+    type Spoil = fn(&World);
     let mut said = Vec::new();
-    let spoils: [(&str, fn(&World)); 4] = [
+    let spoils: [(&str, Spoil); 4] = [
         ("folder", |world| fs::create_dir(world.path("folder")).unwrap()),
         ("broken.env", |world| world.write("broken.env", "A=\"\n")),
         ("none/.env", |_| {}),

@@ -162,9 +162,9 @@ fn assert_told_and_waits(spoil: impl FnOnce(&World), reason: &str) {
     let drift = world.run(&["drift"]);
     let path = world.path("settings.yaml");
     if path.is_dir() {
-        fs::remove_dir(path).unwrap()
+        fs::remove_dir(path).unwrap();
     } else {
-        fs::remove_file(path).unwrap()
+        fs::remove_file(path).unwrap();
     }
     world.write("settings.yaml", "a: 1 # back\n");
     world.ok(&["write-back"]);
