@@ -1,218 +1,216 @@
-//! Random files, edits and choices against the table: the library without the command line.
+//! Random files, edits, SQL, choices and crashes against the table: the library without the
+//! command line.
+//!
+//! SETPOINT_CASES says how many stories are told. A story that fails is told again, shorter.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::env;
 
-use chrono::DateTime;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use serde_json::{Map, Value, json};
-use setpoint_importers::{Key, Limits, TypedValue};
-use setpoint_ops::apply::{Applied, Channel, apply};
-use setpoint_ops::database::{Access, Database, Location, Settings as Opening, open};
-use setpoint_ops::edit::{self, Edits};
-use setpoint_ops::import::{self, Strategy as Choice};
-use setpoint_ops::plan::{Author, Class, Plan};
-use setpoint_ops::secret::Rules;
-use setpoint_ops::setting::{Scope, list};
-use setpoint_ops::source::{Interpretation, Named, declare};
-use setpoint_ops::{Error, verify};
+use setpoint_importers::Limits;
+use setpoint_ops::database::Location;
+use setpoint_ops::import::{Options, Strategy as Choice};
+use setpoint_ops::plan::{Class, Plan};
+use setpoint_ops::verify;
 
+use self::log::Log;
+use self::program::Program;
+use self::story::{Act, Crash, Story, story};
 use crate::table::{Merged, Settings, Table};
-use crate::world::block_on;
+use crate::world::{World, block_on};
 
-/// Keys that can and that cannot stand beside one another.
-const KEYS: [&str; 8] = ["a", "a.b", "a.b.c", "a.d", "e", "e.\"f.g\"", "h", "i.j"];
+mod log;
+mod people;
+mod program;
+pub mod settings;
+mod story;
 
-#[derive(Clone, Debug)]
-enum Step {
-    Set(usize, Value),
-    Unset(usize),
-    File(Settings),
-    Migrate(Choice),
-}
+#[test]
+fn whatever_happens_the_program_follows_the_table_on_sqlite() {
+    let world = World::sqlite();
+    let location = Location::Sqlite(world.path("setpoint.db"));
 
-fn value() -> impl Strategy<Value = Value> {
-    let values = [json!(1), json!(1.0), json!("1"), json!(true), json!(null), json!([]), json!({})];
-    prop::sample::select(values.to_vec())
-}
-
-/// A file: some of the keys, where none stands above another.
-fn file() -> impl Strategy<Value = Settings> {
-    prop::collection::vec(prop::option::of(value()), KEYS.len()).prop_map(|values| {
-        let mut file = Settings::new();
-        for (key, value) in KEYS.iter().zip(values) {
-            let (key, Some(value)) = (Key::parse(key).unwrap(), value) else { continue };
-            if !file.keys().any(|it| key.starts_with(it)) {
-                file.insert(key, value.into());
-            }
-        }
-        file
-    })
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let choice = prop::sample::select(vec![
-        Choice::Ask,
-        Choice::Ask,
-        Choice::Ours,
-        Choice::Theirs,
-        Choice::Fail,
-    ]);
-    prop_oneof![
-        2 => (0..KEYS.len(), value()).prop_map(|(key, value)| Step::Set(key, value)),
-        1 => (0..KEYS.len()).prop_map(Step::Unset),
-        2 => file().prop_map(Step::File),
-        3 => choice.prop_map(Step::Migrate),
-    ]
-}
-
-/// The program under test, in a namespace of its own.
-struct Program<'a> {
-    database: &'a Database,
-    folder: &'a Path,
-    namespace: String,
-}
-
-impl Program<'_> {
-    async fn edit(&self, key: &Key, value: Option<TypedValue>) -> Result<Applied, Error> {
-        let snapshot = self.database.snapshot().await?;
-        let edits = Edits::from([(key.clone(), value)]);
-        let plan =
-            edit::plan(&snapshot, &self.namespace, "base", edits, &Rules::default(), author())
-                .await;
-        drop(snapshot);
-        apply(self.database, &plan?, &[], Channel::Cli, DateTime::default()).await
-    }
-
-    /// Migrates the file. Gives the plan, and whether a revision came of it.
-    async fn migrate(&self, choice: Choice) -> Result<(Plan, Applied), Error> {
-        let named = Named {
-            path: self.folder.join(format!("{}.json", self.namespace)),
-            namespace: self.namespace.clone(),
-            layer: "base".to_owned(),
-            interpretation: Interpretation::default(),
-            write_back: false,
-        };
-        let (declared, _) = declare(&[named], self.folder)?;
-        let snapshot = self.database.snapshot().await?;
-        let limits = Limits::default();
-        let import =
-            import::plan(&snapshot, &declared, self.folder, &choice.into(), &limits, author())
-                .await;
-        drop(snapshot);
-        let import = import?;
-        let (plan, sources) = (&import.plan, &import.sources);
-        let applied =
-            apply(self.database, plan, sources, Channel::Cli, DateTime::default()).await?;
-        Ok((import.plan, applied))
-    }
-
-    async fn live(&self) -> Settings {
-        let scope = Scope { namespace: self.namespace.clone(), layers: vec!["base".to_owned()] };
-        let found = list(&self.database.connection, &scope, None, None).await.unwrap();
-        found.into_iter().map(|it| (it.key.clone(), it.typed())).collect()
-    }
-
-    fn write(&self, file: &Settings) {
-        let mut root = Value::Object(Map::new());
-        for (key, value) in file {
-            let mut node = &mut root;
-            for segment in key.segments() {
-                let members = node.as_object_mut().unwrap();
-                node = members.entry(segment).or_insert_with(|| Value::Object(Map::new()));
-            }
-            *node = value.json.clone();
-        }
-        let path = self.folder.join(format!("{}.json", self.namespace));
-        fs::write(path, root.to_string()).unwrap();
-    }
-}
-
-fn author() -> Author {
-    Author { actor: "ann".to_owned(), reason: None }
-}
-
-/// Whether `key` may get a value in `table`: none of it stands above or below.
-fn fits(table: &Table, key: &Key) -> bool {
-    !table.live.keys().any(|it| it != key && (it.starts_with(key) || key.starts_with(it)))
-}
-
-async fn follow(program: &Program<'_>, steps: &[Step]) {
-    let mut table = Table::default();
-    let mut file = Settings::new();
-    program.write(&file);
-    for step in steps {
-        match step {
-            Step::File(next) => {
-                file = next.clone();
-                program.write(&file);
-            }
-            Step::Set(key, value) => {
-                let key = Key::parse(KEYS[*key]).unwrap();
-                let set = program.edit(&key, Some(value.clone().into())).await;
-                assert_eq!(set.is_ok(), fits(&table, &key), "{key}: {set:?}");
-                if set.is_ok() {
-                    table.live.insert(key, value.clone().into());
-                }
-            }
-            Step::Unset(key) => {
-                let key = Key::parse(KEYS[*key]).unwrap();
-                program.edit(&key, None).await.unwrap();
-                table.live.remove(&key);
-            }
-            Step::Migrate(choice) => migrate(program, &mut table, &file, *choice).await,
-        }
-        assert_eq!(program.live().await, table.live, "after {step:?}");
-    }
-}
-
-async fn migrate(program: &Program<'_>, table: &mut Table, file: &Settings, choice: Choice) {
-    let Merged { classes, open } = table.migrate(file, choice);
-    let migrated = program.migrate(choice).await;
-    if choice == Choice::Fail && !open.is_empty() {
-        let failed = matches!(migrated, Err(Error::Conflicts { count }) if count == open.len());
-        assert!(failed, "{migrated:?}");
-        return;
-    }
-    let (plan, _) = migrated.unwrap();
-    let settled = classes.iter().filter(|it| *it.1 == Class::Conflict && !open.contains(it.0));
-    let settled: Vec<&Key> = settled.map(|it| it.0).collect();
-    let is_settled = |key: &Key| settled.iter().any(|it| key.starts_with(it));
-    let planned = plan.changes.into_iter().map(|it| (it.key, it.class));
-    let planned: BTreeMap<Key, Class> = planned.filter(|it| !is_settled(&it.0)).collect();
-    let expected = classes.iter().filter(|it| !is_settled(it.0)).map(|it| (it.0.clone(), *it.1));
-    let expected: BTreeMap<Key, Class> = expected.collect();
-    // A file that says what it said is not looked into.
-    let nothing_new = planned.is_empty() && expected.values().all(|it| *it == Class::Keep);
-    assert!(nothing_new || planned == expected, "{planned:?} is not {expected:?}");
-
-    let again = program.migrate(choice).await.unwrap().1;
-    assert_eq!(again, Applied::Nothing, "the second time");
+    follow(&world, location, 300);
 }
 
 #[test]
-fn whatever_happens_the_program_follows_the_table() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let opening =
-        Opening { lock_timeout: Duration::from_secs(5), connect_timeout: Duration::from_secs(5) };
-    let location = Location::Sqlite(folder.path().join("setpoint.db"));
-    let database = block_on(open(&location, Access::Create, opening)).unwrap();
-    let config = ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() };
-    let mut case = 0;
-    let counter = std::cell::RefCell::new(&mut case);
+fn whatever_happens_the_program_follows_the_table_on_postgres() {
+    let world = World::postgres();
+    let location = Location::parse(&world.database());
 
-    let followed = TestRunner::new(config).run(&prop::collection::vec(step(), 1..16), |steps| {
-        **counter.borrow_mut() += 1;
-        let namespace = format!("case-{}", counter.borrow());
-        let program = Program { database: &database, folder: folder.path(), namespace };
-        block_on(follow(&program, &steps));
+    follow(&world, location, 150);
+}
+
+/// Tells `cases` stories, each in a namespace of its own.
+fn follow(world: &World, location: Location, cases: u32) {
+    let cases = env::var("SETPOINT_CASES").map_or(cases, |it| it.parse().unwrap());
+    let max_shrink_iters = 2000;
+    let config =
+        ProptestConfig { cases, max_shrink_iters, failure_persistence: None, ..Default::default() };
+    let program = RefCell::new(block_on(Program::start(location, world.folder())));
+    let told = Cell::new(0);
+
+    let followed = TestRunner::new(config).run(&story(), |story| {
+        told.set(told.get() + 1);
+        let mut program = program.borrow_mut();
+        block_on(async {
+            program.open(format!("case-{}", told.get()), &story).await;
+            tell(&mut program, &story).await;
+            program.forget().await;
+        });
         Ok(())
     });
 
     followed.unwrap_or_else(|error| panic!("{error}"));
+    let database = &program.borrow().database;
     let report = block_on(verify::everything(&database.connection, &Limits::default())).unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
+}
+
+/// What was at some revision.
+#[derive(Clone)]
+struct Point {
+    revision: i64,
+    live: Settings,
+}
+
+/// A story as it is told.
+struct Telling<'a> {
+    program: &'a mut Program,
+    table: Table,
+    log: Log,
+    points: Vec<Point>,
+    /// Every text that the file has had.
+    texts: Vec<(Settings, String)>,
+}
+
+async fn tell(program: &mut Program, story: &Story) {
+    let revision = program.revision().await;
+    let points = vec![Point { revision, live: Settings::new() }];
+    let mut telling = Telling {
+        log: Log::from(revision),
+        table: Table::default(),
+        points,
+        texts: Vec::new(),
+        program,
+    };
+    telling.write(Settings::new());
+    for step in &story.steps {
+        let act = step.act(&telling.table, &telling.points, &telling.texts);
+        telling.act(&act, step.crash).await;
+        if story.write_back {
+            telling.act(&Act::Follow, step.crash_to_follow).await;
+        }
+    }
+}
+
+impl Telling<'_> {
+    fn write(&mut self, file: Settings) {
+        let text = self.program.format.text(&file);
+        self.write_text(file, text);
+    }
+
+    fn write_text(&mut self, file: Settings, text: String) {
+        self.program.write(&text);
+        self.texts.push((file.clone(), text.clone()));
+        (self.table.file, self.table.text) = (file, text);
+    }
+
+    /// Does `act` in both, and compares. What crashes is done again.
+    async fn act(&mut self, act: &Act, crash: Option<Crash>) {
+        match act {
+            Act::File(file) => self.write(file.clone()),
+            Act::Text(file, text) => self.write_text(file.clone(), text.clone()),
+            _ => {}
+        }
+        let before = self.table.clone();
+        let dump = self.program.dump(crash).await;
+        let done = self.program.act(act, crash).await;
+        let text = self.program.text();
+        match done {
+            Some(done) => {
+                let merged = done_by(&mut self.table, act, &text);
+                assert_eq!(!merged.refused, done.is_ok(), "{act:?}: {done:?}");
+                if let (Act::Migrate(_), Ok(Some(plan))) = (act, &done) {
+                    assert_planned(plan, &merged);
+                }
+                self.compare(act).await;
+            }
+            None => {
+                self.program.reopen().await;
+                let mut after = before.clone();
+                done_by(&mut after, act, &text);
+                let is_done = self.program.dump(crash).await != dump;
+                if is_done {
+                    self.table = after;
+                } else if text != before.text {
+                    // The file is written already; the database learns of it the next time.
+                    (self.table.file, self.table.text) = (after.file, text);
+                }
+                self.compare(act).await;
+                // A statement is not made to be repeated.
+                if !(is_done && matches!(act, Act::Sql { .. })) {
+                    Box::pin(self.act(act, None)).await;
+                }
+            }
+        }
+        if let (Act::Migrate(Options { choices, .. }), None) = (act, crash)
+            && choices.by_key.is_empty()
+            && choices.strategy != Choice::Fail
+        {
+            let revision = self.program.revision().await;
+            self.program.act(act, None).await.unwrap().unwrap();
+            assert_eq!(self.program.revision().await, revision, "the second time");
+        }
+    }
+
+    async fn compare(&mut self, act: &Act) {
+        let (program, table) = (&*self.program, &self.table);
+        let live = program.live().await;
+        assert_eq!(live, table.live, "live values after {act:?}");
+        assert_eq!(program.seeds().await, table.seed, "seeds after {act:?}");
+        assert_eq!(program.file(), table.file, "the file after {act:?}: {}", program.text());
+        let revision = self.log.read(program, &live).await;
+        assert_eq!(program.drift().await, table.drift(), "drift after {act:?}");
+        if self.points.last().is_none_or(|it| it.revision < revision) {
+            self.points.push(Point { revision, live });
+        }
+    }
+}
+
+fn done_by(table: &mut Table, act: &Act, text: &str) -> Merged {
+    let done = match act {
+        Act::File(_) | Act::Text(..) => true,
+        Act::Edit(edits) => {
+            let mut live = table.live.clone();
+            live.retain(|key, _| edits.iter().all(|it| it.0 != *key));
+            live.extend(edits.iter().filter_map(|it| Some((it.0.clone(), it.1.clone()?))));
+            table.put(live)
+        }
+        Act::Sql { after, .. } => after.clone().is_some_and(|it| table.put(it)),
+        Act::Migrate(options) => return table.migrate(&table.file.clone(), options.clone()),
+        Act::Skip => table.skip(),
+        Act::Reset { prefix, purge } => table.reset(prefix.as_ref(), *purge),
+        Act::Revert { before, after, prefix, strategy, .. } => {
+            table.revert([before, after], prefix.as_ref(), *strategy)
+        }
+        Act::Adopt(key) => table.adopt(key.as_ref(), text),
+        Act::Follow => table.follow(text),
+    };
+    Merged { refused: !done, ..Merged::default() }
+}
+
+/// The plan has the classes of the table; of those that were settled, whatever came of it.
+fn assert_planned(plan: &Plan, Merged { classes, open, .. }: &Merged) {
+    let settled = classes.iter().filter(|it| *it.1 == Class::Conflict && !open.contains(it.0));
+    let settled: Vec<_> = settled.map(|it| it.0).collect();
+    let is_settled = |key| settled.iter().any(|it| setpoint_importers::Key::starts_with(key, it));
+    let planned = plan.changes.iter().map(|it| (&it.key, it.class));
+    let planned: Vec<_> = planned.filter(|it| !is_settled(it.0)).collect();
+    let expected = classes.iter().map(|it| (it.0, *it.1));
+    let expected: Vec<_> = expected.filter(|it| !is_settled(it.0)).collect();
+    // A file that says what it said is not looked into.
+    let nothing_new = planned.is_empty() && expected.iter().all(|it| it.1 == Class::Keep);
+    assert!(nothing_new || planned == expected, "{planned:?} is not {expected:?}");
 }

@@ -1,147 +1,172 @@
 //! The merge table of the design, written a second time: what the program is compared with.
+//! What else happens to a layer and its file is in `model/people.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use setpoint_importers::{Key, TypedValue};
-use setpoint_ops::import::Strategy;
+use setpoint_ops::drift::Kind;
+use setpoint_ops::edit::parse_value;
+use setpoint_ops::import::{Choices, Options, Resolve, Strategy};
 use setpoint_ops::plan::Class;
 
-pub type Settings = BTreeMap<Key, TypedValue>;
+pub use crate::model::settings::Settings;
+use crate::model::settings::{Keys, below, changed, keys, with};
 
 /// One layer that one file is migrated into.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Table {
+    pub file: Settings,
+    /// The bytes of the file.
+    pub text: String,
     pub seed: Settings,
     pub live: Settings,
     /// Conflicts that were settled, each with what its three sides were: asked once.
-    resolved: Vec<(Key, [Settings; 3], Strategy)>,
+    resolved: Vec<(Key, [Settings; 3], Resolve)>,
+    /// The version that was imported last, its bytes, and whether all of it was taken.
+    pub imported: Option<(Settings, String, bool)>,
+    /// The version that is not wanted.
+    pub skipped: Option<Settings>,
+    /// Keys that have changed or were settled since the file last followed the database.
+    pub moved: Keys,
 }
 
-/// What came of a migration.
+/// What came of a migration: nothing, if it was refused.
+#[derive(Default)]
 pub struct Merged {
     pub classes: BTreeMap<Key, Class>,
     /// The conflicts among them that nobody has chosen for.
     pub open: Vec<Key>,
+    pub refused: bool,
 }
 
 impl Table {
-    /// What migrating `file` would do, a class a key.
+    /// What migrating `file` would do, a class a key. A conflict speaks for all below its key.
     pub fn classes(&self, file: &Settings) -> BTreeMap<Key, Class> {
-        let keys: BTreeSet<&Key> =
-            self.seed.keys().chain(self.live.keys()).chain(file.keys()).collect();
-        let class = |key: &Key| class(self.seed.get(key), self.live.get(key), file.get(key));
-        let mut classes: BTreeMap<Key, Class> =
-            keys.into_iter().filter_map(|key| Some((key.clone(), class(key)?))).collect();
-        let open = classes.iter().filter(|it| *it.1 == Class::Conflict).map(|it| it.0.clone());
-        for root in topmost(self.roots(&classes, file).into_iter().chain(open).collect()) {
+        let sides = [&self.seed, &self.live, file];
+        let class = |key: Key| Some((class(sides.map(|it| it.get(&key)))?, key));
+        let classes = keys(sides).into_iter().filter_map(class);
+        let mut classes: BTreeMap<Key, Class> = classes.map(|it| (it.1, it.0)).collect();
+        let is = |key: &Key, class: Class| classes.get(key) == Some(&class);
+        let mut roots: Keys = classes.keys().cloned().collect();
+        roots.retain(|it| is(it, Class::Conflict));
+        let new = file.keys().filter(|it| !self.live.contains_key(*it));
+        for new in new.filter(|it| is(it, Class::Add) || is(it, Class::Conflict)) {
+            // Where a scalar of one side would stand above a map of the other.
+            let stay = self.live.keys().filter(|it| !is(it, Class::Delete));
+            let clash = stay.filter(|it| it.starts_with(new) || new.starts_with(it));
+            roots.extend(clash.map(|it| it.min(new).clone()));
+        }
+        for root in roots.into_iter().rev() {
             classes.retain(|key, _| !key.starts_with(&root));
             classes.insert(root, Class::Conflict);
         }
         classes
     }
 
-    /// The keys at which a scalar of one side would stand above a map of the other.
-    fn roots(&self, classes: &BTreeMap<Key, Class>, file: &Settings) -> BTreeSet<Key> {
-        let is = |key: &Key, class: Class| classes.get(key) == Some(&class);
-        let stay: Vec<&Key> = self.live.keys().filter(|it| !is(it, Class::Delete)).collect();
-        let wanted = |key: &&Key| is(key, Class::Add) || is(key, Class::Conflict);
-        let new = file.keys().filter(|it| !self.live.contains_key(*it));
-        let added: Vec<&Key> = new.filter(wanted).collect();
-        let mut roots = BTreeSet::new();
-        for (one, other) in stay.iter().flat_map(|one| added.iter().map(move |two| (one, two))) {
-            if one.starts_with(other) {
-                roots.insert((*other).clone());
-            } else if other.starts_with(one) {
-                roots.insert((*one).clone());
-            }
-        }
-        roots
-    }
-
     /// Migrates `file`. The classes are those there were before anything was settled.
-    pub fn migrate(&mut self, file: &Settings, strategy: Strategy) -> Merged {
+    pub fn migrate(&mut self, file: &Settings, options: impl Into<Options>) -> Merged {
+        let Options { choices, take_skipped, .. } = options.into();
+        self.file = file.clone();
+        if self.skipped.as_ref() == Some(file) && !take_skipped {
+            return Merged { refused: !choices.by_key.is_empty(), ..Merged::default() };
+        }
         let classes = self.classes(file);
-        let conflicts = classes.iter().filter(|it| *it.1 == Class::Conflict).map(|it| it.0);
-        let choices: Vec<(Key, Option<Strategy>)> =
-            conflicts.map(|key| (key.clone(), self.choice(key, file, strategy))).collect();
-        let open = choices.iter().filter(|it| it.1.is_none()).map(|it| it.0.clone());
-        let open: Vec<Key> = open.collect();
-        if strategy == Strategy::Fail && !open.is_empty() {
-            return Merged { classes, open };
+        let conflicts = || classes.iter().filter(|it| *it.1 == Class::Conflict).map(|it| it.0);
+        let choice = |key: &Key| Some((key.clone(), self.choice(key, &choices)?));
+        let chosen: BTreeMap<Key, Resolve> = conflicts().filter_map(choice).collect();
+        let open: Vec<Key> = conflicts().filter(|it| !chosen.contains_key(*it)).cloned().collect();
+        let refused = choices.strategy == Strategy::Fail && !open.is_empty()
+            || choices.by_key.keys().any(|it| !chosen.contains_key(it))
+            || chosen.iter().any(|it| self.settled(it.0, it.1).is_none());
+        if refused {
+            return Merged { classes, open, refused };
         }
-        for (key, class) in &classes {
-            match class {
-                Class::Add | Class::Update => {
-                    self.live.insert(key.clone(), file[key].clone());
-                }
-                Class::Delete => {
-                    self.live.remove(key);
-                }
-                Class::Keep | Class::Converge | Class::Conflict => {}
-            }
+
+        let before = [self.seed.clone(), self.live.clone(), file.clone()];
+        let mut keys = keys([&self.seed, &self.live, file]);
+        self.moved.retain(|_| self.imported.is_some());
+        for (root, choice) in chosen {
+            self.moved.extend(keys.iter().filter(|it| it.starts_with(&root)).cloned());
+            let result = self.settled(&root, &choice).unwrap_or_default();
+            self.live.retain(|it, _| !it.starts_with(&root));
+            self.live.extend(result);
+            let sides = before.each_ref().map(|it| below(&root, it));
+            self.resolved.push((root, sides, choice));
         }
-        for (key, choice) in choices {
-            let Some(choice) = choice else { continue };
-            self.resolved.push((key.clone(), self.sides(&key, file), choice));
-            if choice == Strategy::Theirs {
-                self.live.retain(|it, _| !it.starts_with(&key));
-                self.live.extend(below(&key, file));
-            }
+        let mut written = keys.clone();
+        written.retain(|it| !matches!(classes.get(it), None | Some(Class::Keep | Class::Conflict)));
+        self.live = with(&self.live, &written, file);
+        self.moved.extend(changed(&before[1], &self.live));
+        keys.retain(|it| !open.iter().any(|root| it.starts_with(root)));
+        self.seed = with(&self.seed, &keys, file);
+        let known = self.imported.as_ref().map(|it| (&it.0, &it.1));
+        let again = known == Some((file, &self.text)) && self.skipped.as_ref() != Some(file);
+        if !again || before[..2] != [self.seed.clone(), self.live.clone()] {
+            self.imported = Some((file.clone(), self.text.clone(), open.is_empty()));
+            self.skipped = None;
         }
-        let is_open = |key: &Key| open.iter().any(|root| key.starts_with(root));
-        self.seed.retain(|key, _| is_open(key));
-        let seeds = file.iter().filter(|(key, _)| !is_open(key));
-        self.seed.extend(seeds.map(|(key, value)| (key.clone(), value.clone())));
-        Merged { classes, open }
+        Merged { classes, open, refused }
     }
 
-    fn choice(&self, key: &Key, file: &Settings, strategy: Strategy) -> Option<Strategy> {
-        if matches!(strategy, Strategy::Ours | Strategy::Theirs) {
-            return Some(strategy);
-        }
-        let sides = self.sides(key, file);
-        let same = self.resolved.iter().rev().find(|it| it.0 == *key && it.1 == sides);
-        same.map(|it| it.2)
+    fn choice(&self, key: &Key, choices: &Choices) -> Option<Resolve> {
+        let sides = [&self.seed, &self.live, &self.file].map(|it| below(key, it));
+        let mut earlier = self.resolved.iter().rev();
+        choices.by_key.get(key).cloned().or_else(|| match choices.strategy {
+            Strategy::Ours => Some(Resolve::Ours),
+            Strategy::Theirs => Some(Resolve::Theirs),
+            _ => Some(earlier.find(|it| (&it.0, &it.1) == (key, &sides))?.2.clone()),
+        })
     }
 
-    fn sides(&self, key: &Key, file: &Settings) -> [Settings; 3] {
-        [&self.seed, &self.live, file].map(|it| below(key, it))
+    /// What is live at `key` and below it when that is chosen; none if it cannot be.
+    fn settled(&self, key: &Key, choice: &Resolve) -> Option<Settings> {
+        let (ours, theirs) = (below(key, &self.live), below(key, &self.file));
+        let Resolve::Value(text) = choice else {
+            return Some(if *choice == Resolve::Ours { ours } else { theirs });
+        };
+        let example = if ours.is_empty() { theirs.get(key) } else { ours.get(key) };
+        let value = parse_value(key, text, None, example.filter(|it| !it.json.is_object()));
+        Some(Settings::from([(key.clone(), value.ok()?)]))
+    }
+
+    /// What is out of line; none if the file was never imported.
+    pub fn drift(&self) -> Option<BTreeMap<Key, Kind>> {
+        let is_skipped = self.skipped.as_ref() == Some(&self.file);
+        let classes = self.classes(if is_skipped { &self.seed } else { &self.file });
+        let kind = |(key, class)| match class {
+            Class::Add | Class::Update => Some((key, Kind::UpdateAvailable)),
+            Class::Delete => Some((key, Kind::KeyRemoved)),
+            Class::Keep if self.seed.contains_key(&key) => Some((key, Kind::EditedHere)),
+            Class::Keep => Some((key, Kind::UnknownKey)),
+            Class::Conflict => Some((key, Kind::Both)),
+            Class::Converge => None,
+        };
+        self.imported.as_ref().map(|_| classes.into_iter().filter_map(kind).collect())
+    }
+
+    /// Leaves out what the file says, if some other version was imported.
+    pub fn skip(&mut self) -> bool {
+        if self.imported.is_some() && !self.is_settled() {
+            self.skipped = Some(self.file.clone());
+        }
+        self.imported.is_some()
+    }
+
+    /// Whether the file says just what was taken of it.
+    pub fn is_settled(&self) -> bool {
+        self.imported.as_ref().is_some_and(|it| it.0 == self.file && it.2)
     }
 }
 
-/// The settings at `key` and below it.
-fn below(key: &Key, settings: &Settings) -> Settings {
-    let below = settings.iter().filter(|(it, _)| it.starts_with(key));
-    below.map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-/// Those of `keys` that lie below no other. A conflict speaks for everything below its key.
-fn topmost(keys: BTreeSet<Key>) -> BTreeSet<Key> {
-    let above = |key: &Key| keys.iter().any(|it| it != key && key.starts_with(it));
-    keys.iter().filter(|key| !above(key)).cloned().collect()
-}
-
-/// The table, row by row: base, ours, theirs.
-fn class(
-    base: Option<&TypedValue>,
-    ours: Option<&TypedValue>,
-    theirs: Option<&TypedValue>,
-) -> Option<Class> {
-    match (base, ours, theirs) {
-        (None, None, None) => None,
-        (None, None, Some(_)) => Some(Class::Add),
-        (None, Some(_), None) => Some(Class::Keep),
-        (None, Some(o), Some(t)) if o == t => Some(Class::Converge),
-        (None, Some(_), Some(_)) => Some(Class::Conflict),
-        (Some(b), Some(o), Some(t)) if b == o && b == t => None,
-        (Some(b), Some(o), Some(_)) if b == o => Some(Class::Update),
-        (Some(b), Some(_), Some(t)) if b == t => Some(Class::Keep),
-        (Some(_), Some(o), Some(t)) if o == t => Some(Class::Converge),
-        (Some(_), Some(_), Some(_)) => Some(Class::Conflict),
-        (Some(b), Some(o), None) if b == o => Some(Class::Delete),
-        (Some(_), Some(_), None) => Some(Class::Conflict),
-        (Some(b), None, Some(t)) if b == t => Some(Class::Keep),
-        (Some(_), None, Some(_)) => Some(Class::Conflict),
-        (Some(_), None, None) => Some(Class::Converge),
-    }
+/// The table: base, ours, theirs.
+fn class(sides: [Option<&TypedValue>; 3]) -> Option<Class> {
+    Some(match sides {
+        [base, ours, theirs] if base == ours && ours == theirs => return None,
+        [_, ours, theirs] if ours == theirs => Class::Converge,
+        [base, _, theirs] if base == theirs => Class::Keep,
+        [base, ours, _] if base != ours => Class::Conflict,
+        [None, ..] => Class::Add,
+        [.., None] => Class::Delete,
+        _ => Class::Update,
+    })
 }
