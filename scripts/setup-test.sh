@@ -22,7 +22,7 @@ if [[ ${1:-} != build ]]; then
     has strace || missing+=(strace)
     has unshare || missing+=(util-linux)
     has mount || missing+=(mount)
-    has mount || missing+=(mount)
+    has script || missing+=(bsdutils)
     # The server's programs are not on PATH: Debian keeps one folder a version.
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb \
         || missing+=(postgresql)

@@ -6,11 +6,12 @@ use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::ConnectionTrait;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use setpoint_importers::{Key, Limits, TypedValue, ValueType};
 
+use crate::differing::{Row, differing};
 use crate::ignore::{self, Ignored};
 use crate::import::{Difference, differences};
 use crate::plan::{Origin, SourceStatus};
@@ -186,34 +187,6 @@ fn reason(error: &Error) -> String {
     }
 }
 
-const EDITED: &str = "
-SELECT s.layer, s.key, s.source, s.line, s.\"column\", s.value AS seed, s.format AS seed_format,
-       l.value AS live, l.format AS live_format
-FROM seed s LEFT JOIN setting l
-ON l.namespace = s.namespace AND l.layer = s.layer AND l.key = s.key
-WHERE s.namespace = $1
-AND (l.value IS NULL OR l.value <> s.value OR l.format IS DISTINCT FROM s.format)";
-
-const OWN: &str = "
-SELECT l.layer, l.key, NULL AS source, NULL AS line, NULL AS \"column\", NULL AS seed,
-       NULL AS seed_format, l.value AS live, l.format AS live_format
-FROM setting l LEFT JOIN seed s
-ON s.namespace = l.namespace AND s.layer = l.layer AND s.key = l.key
-WHERE l.namespace = $1 AND s.key IS NULL";
-
-#[derive(FromQueryResult)]
-struct Row {
-    layer: String,
-    key: String,
-    source: Option<String>,
-    line: Option<i64>,
-    column: Option<i64>,
-    seed: Option<String>,
-    seed_format: Option<String>,
-    live: Option<String>,
-    live_format: Option<String>,
-}
-
 /// What is not as it was imported, of files that say what they said then: the database compares,
 /// and hands over what differs.
 async fn edited_in_unchanged(
@@ -237,66 +210,61 @@ async fn edited_in_unchanged(
         .iter()
         .map(|it| (it.declared.namespace.as_str(), it.declared.path.as_str()))
         .collect();
-    let namespaces: BTreeSet<&str> = declared.iter().map(|it| it.namespace.as_str()).collect();
+    let layers: BTreeSet<(&str, &str)> =
+        declared.iter().map(|it| (it.namespace.as_str(), it.layer.as_str())).collect();
     let mut drift = Vec::new();
-    for namespace in namespaces {
-        // Where a file is merged anyway, the database does not have to compare it again.
-        let here = |it: &&&Declared| it.namespace == namespace;
-        let is_left = declared.iter().filter(here).any(|it| {
-            !merged.contains(&(namespace, it.path.as_str()))
-                && readable.contains(&(namespace, it.path.as_str()))
+    for (namespace, layer) in layers {
+        let wants_own = own && !compared.contains(&(namespace, layer));
+        let is_left = declared.iter().any(|it| {
+            let name = (namespace, it.path.as_str());
+            (it.namespace.as_str(), it.layer.as_str()) == (namespace, layer)
+                && !merged.contains(&name)
+                && readable.contains(&name)
         });
-        let is_layer_left = declared
-            .iter()
-            .filter(here)
-            .any(|it| !compared.contains(&(namespace, it.layer.as_str())));
-        let queries = [is_left.then_some(EDITED), (own && is_layer_left).then_some(OWN)];
-        for sql in queries.into_iter().flatten() {
-            let values = [namespace.into()];
-            let ask = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-            for row in Row::find_by_statement(ask).all(db).await? {
-                let told_already = match row.source.as_deref() {
-                    Some(source) => {
-                        merged.contains(&(namespace, source))
-                            || !readable.contains(&(namespace, source))
-                    }
-                    None => compared.contains(&(namespace, row.layer.as_str())),
-                };
-                if !told_already {
-                    drift.extend(row.drift(namespace)?);
+        // Where every file is merged anyway, the database does not have to compare again.
+        if !is_left && !wants_own {
+            continue;
+        }
+        for row in differing(db, namespace, layer).await? {
+            let is_told = match row.source.as_deref() {
+                Some(source) => {
+                    merged.contains(&(namespace, source))
+                        || !readable.contains(&(namespace, source))
                 }
+                None => !wants_own,
+            };
+            if !is_told {
+                drift.extend(edited(row, namespace, layer)?);
             }
         }
     }
     Ok(drift)
 }
 
-impl Row {
-    /// Nothing if the texts differ and the values do not.
-    fn drift(self, namespace: &str) -> Result<Option<Drift>> {
-        let base = rows::side(self.seed.as_deref(), self.seed_format.as_deref())?;
-        let ours = rows::side(self.live.as_deref(), self.live_format.as_deref())?;
-        if base == ours {
-            return Ok(None);
-        }
-        let number = |it: Option<i64>| it.and_then(|it| u32::try_from(it).ok()).unwrap_or_default();
-        let origin = self.source.clone().map(|file| Origin {
-            file,
-            line: number(self.line),
-            column: number(self.column),
-        });
-        let difference = Difference {
-            namespace: namespace.to_owned(),
-            layer: self.layer,
-            key: rows::key(self.key)?,
-            theirs: base.clone(),
-            base,
-            ours,
-            origin,
-            source: self.source,
-        };
-        Ok(Some(difference.into()))
+/// Nothing if the texts differ and the values do not.
+fn edited(row: Row, namespace: &str, layer: &str) -> Result<Option<Drift>> {
+    let base = rows::side(row.seed.as_deref(), row.seed_format.as_deref())?;
+    let ours = rows::side(row.live.as_deref(), row.live_format.as_deref())?;
+    if base == ours {
+        return Ok(None);
     }
+    let number = |it: Option<i64>| it.and_then(|it| u32::try_from(it).ok()).unwrap_or_default();
+    let origin = row.source.clone().map(|file| Origin {
+        file,
+        line: number(row.line),
+        column: number(row.column),
+    });
+    let difference = Difference {
+        namespace: namespace.to_owned(),
+        layer: layer.to_owned(),
+        key: rows::key(row.key)?,
+        theirs: base.clone(),
+        base,
+        ours,
+        origin,
+        source: row.source,
+    };
+    Ok(Some(difference.into()))
 }
 
 impl From<Difference> for Drift {

@@ -32,6 +32,7 @@ pub mod verify;
 pub mod write_back;
 
 mod bulk;
+mod differing;
 mod error;
 mod rows;
 

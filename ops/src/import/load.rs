@@ -5,11 +5,12 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use setpoint_entity::{seed, setting};
 use setpoint_importers::Key;
 
 use super::{Layer, Seed};
+use crate::differing::differing;
 use crate::plan::SourceStatus;
 use crate::setting::layer as setting_layer;
 use crate::source::ReadSource;
@@ -61,13 +62,7 @@ pub(super) async fn load(
     if differs.len() > seeds / FEW {
         return load_all(db, namespace, name, layer).await;
     }
-    for sql in [EDITED, OWN] {
-        let values = [namespace.into(), name.into()];
-        let ask = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-        for row in db.query_all_raw(ask).await? {
-            differs.insert(row.try_get_by_index(0)?);
-        }
-    }
+    differs.extend(differing(db, namespace, name).await?.into_iter().map(|it| it.key));
     if differs.len() > seeds / FEW {
         return load_all(db, namespace, name, layer).await;
     }
@@ -78,17 +73,6 @@ pub(super) async fn load(
 fn is_of(source: &ReadSource, namespace: &str, layer: &str) -> bool {
     source.declared.namespace == namespace && source.declared.layer == layer
 }
-
-const EDITED: &str = "
-SELECT s.key FROM seed s LEFT JOIN setting l
-ON l.namespace = s.namespace AND l.layer = s.layer AND l.key = s.key
-WHERE s.namespace = $1 AND s.layer = $2
-AND (l.value IS NULL OR l.value <> s.value OR l.format IS DISTINCT FROM s.format)";
-
-const OWN: &str = "
-SELECT l.key FROM setting l LEFT JOIN seed s
-ON s.namespace = l.namespace AND s.layer = l.layer AND s.key = l.key
-WHERE l.namespace = $1 AND l.layer = $2 AND s.key IS NULL";
 
 async fn load_all(
     db: &impl ConnectionTrait,

@@ -1,0 +1,75 @@
+//! The keys of a layer whose seed and live value are not the same. The database compares, and
+//! hands over only those.
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
+    Statement,
+};
+use setpoint_entity::{seed, setting};
+
+use crate::Result;
+
+/// One key, as the tables have it.
+#[derive(FromQueryResult)]
+pub(crate) struct Row {
+    pub key: String,
+    /// Of the seed; none if no file has the key.
+    pub source: Option<String>,
+    pub line: Option<i64>,
+    pub column: Option<i64>,
+    pub seed: Option<String>,
+    pub seed_format: Option<String>,
+    pub live: Option<String>,
+    pub live_format: Option<String>,
+}
+
+/// Texts are compared: two of one value, such as maps in another order, differ here.
+const EDITED: &str = "
+SELECT s.key, s.source, s.line, s.\"column\", s.value AS seed, s.format AS seed_format,
+       l.value AS live, l.format AS live_format
+FROM seed s LEFT JOIN setting l
+ON l.namespace = s.namespace AND l.layer = s.layer AND l.key = s.key
+WHERE s.namespace = $1 AND s.layer = $2
+AND (l.value IS NULL OR l.value <> s.value OR l.format IS DISTINCT FROM s.format)";
+
+const OWN: &str = "
+SELECT l.key, NULL AS source, NULL AS line, NULL AS \"column\", NULL AS seed,
+       NULL AS seed_format, l.value AS live, l.format AS live_format
+FROM setting l LEFT JOIN seed s
+ON s.namespace = l.namespace AND s.layer = l.layer AND s.key = l.key
+WHERE l.namespace = $1 AND l.layer = $2 AND s.key IS NULL";
+
+/// The keys of a layer that were edited here, and those that no file has.
+///
+/// # Errors
+///
+/// [`crate::Error::Database`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub(crate) async fn differing(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    layer: &str,
+) -> Result<Vec<Row>> {
+    let ask = |sql| {
+        let values = [namespace.into(), layer.into()];
+        Row::find_by_statement(Statement::from_sql_and_values(
+            db.get_database_backend(),
+            sql,
+            values,
+        ))
+    };
+    let mut rows = ask(EDITED).all(db).await?;
+    let seeds = seed::Entity::find()
+        .filter(seed::Column::Namespace.eq(namespace))
+        .filter(seed::Column::Layer.eq(layer));
+    let live = setting::Entity::find()
+        .filter(setting::Column::Namespace.eq(namespace))
+        .filter(setting::Column::Layer.eq(layer));
+    let (seeds, live) = (seeds.count(db).await?, live.count(db).await?);
+    let deleted = rows.iter().filter(|it| it.live.is_none()).count() as u64;
+    // To count is much less work than to look each of them up.
+    if live > seeds - deleted {
+        rows.extend(ask(OWN).all(db).await?);
+    }
+    Ok(rows)
+}
