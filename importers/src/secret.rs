@@ -8,9 +8,9 @@
 //! |---|---|---|
 //! | `password`, `passwd`, `passphrase`, `passcode`, `pwd`, `secret`; `user pin`, `pin code` … | `SMTP_PASSWORD`, `clientSecret` | text or a number |
 //! | `pass` after what has a password: `db`, `smtp`, `user` … | `db_pass` | text or a number |
-//! | `token`, `credential`, `credentials`, `bearer`, `pin`, `psk` | `bot_token`, `credentials_json` | text |
-//! | `key` after `api`, `access`, `private`, `secret`, `encryption`, `signing`, `auth` … | `apiKey`, `SECRET_KEY_BASE` | text |
-//! | `connection string`, `webhook url`, `password hash`, `basic auth`, `recovery code` | `slack_webhook_url` | text |
+//! | `token`, `credential`, `credentials`, `bearer`, `pin`, `psk` | `bot_token`, `credentials_json` | text, or a number of six digits |
+//! | `key` after `api`, `access`, `private`, `secret`, `encryption`, `signing`, `auth` … | `apiKey`, `SECRET_KEY_BASE` | the same |
+//! | `connection string`, `webhook url`, `password hash`, `basic auth`, `recovery code` | `slack_webhook_url` | the same |
 //! | one of these in the plural | `api_keys`, `passwords` | the same, in a list or a map |
 //! | `tokens` | `tokens` | text that is no number: it may be a count |
 //! | written as one word | `dbpassword`, `APIKEY` | the same |
@@ -34,7 +34,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use self::name::Named;
 use crate::{Key, TypedValue};
@@ -84,7 +84,9 @@ fn visit<'v>(
 ) {
     match value {
         Value::Null | Value::Bool(_) => {}
-        Value::Number(number) if named == Named::Anything => found(number.to_string().into()),
+        Value::Number(number) if named == Named::Anything || is_long(named, number) => {
+            found(number.to_string().into());
+        }
         Value::Number(_) => {}
         Value::String(text) if is_secret_text(named, text) => found(text.into()),
         Value::String(_) => {}
@@ -102,6 +104,11 @@ fn visit<'v>(
             }
         }
     }
+}
+
+/// Whether a number under the name of a token or a key is no count or limit, but one.
+fn is_long(named: Named, number: &Number) -> bool {
+    named == Named::Text && number.as_u64().is_some_and(|it| it >= 100_000)
 }
 
 /// What the name in `{name: DB_PASSWORD, value: …}` says, if it is a secret's.

@@ -48,9 +48,18 @@ pub async fn plan(
 ) -> Result<Import> {
     let head = head(db).await?;
     let found = drift::report(db, declared, root, &[], limits, now).await?.drift;
-    let chosen = wanted.of(found, namespace)?;
     let known = imported(db).await?;
     let declared = with_known(declared, &known, root)?;
+    let unreadable: Vec<&Declared> =
+        found.iter().filter_map(|it| file_of(it, namespace, &declared)).collect();
+    let chosen = match wanted.of(found, namespace) {
+        Err(Error::NoDrift { .. }) if !unreadable.is_empty() => Vec::new(),
+        chosen => chosen?,
+    };
+    if let Some(file) = unreadable.first().filter(|_| chosen.is_empty()) {
+        // What is in it cannot be compared; reading it says why.
+        read_bytes(file, limits)??;
+    }
 
     let mut by_file = BTreeMap::<String, Vec<Drift>>::new();
     for one in chosen {
@@ -91,6 +100,14 @@ pub async fn plan(
     let planned = sources.iter().map(ReadSource::planned).collect();
     let plan = Plan::new(Kind::Adopt, Base::of(&head), author, planned, changes);
     Ok(Import { plan, sources, rewrites })
+}
+
+/// The file that a drift is about as a whole, and that cannot be read.
+fn file_of<'a>(drift: &Drift, namespace: &str, declared: &'a [Declared]) -> Option<&'a Declared> {
+    let is_file = matches!(drift.kind, DriftKind::FileMissing | DriftKind::FileUnreadable);
+    let is_it =
+        |it: &&Declared| it.namespace == namespace && drift.source.as_ref() == Some(&it.path);
+    declared.iter().find(is_it).filter(|_| is_file && drift.namespace == namespace)
 }
 
 impl Wanted {
@@ -297,9 +314,16 @@ impl<'a> Open<'a> {
             });
         }
         if !self.is_settled {
-            let taken: HashSet<&Key> = values.iter().map(|(key, _)| key).collect();
+            // A seed above or below what is written can be in the file no more.
+            let taken: HashSet<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
+            let above: HashSet<&str> = values.iter().flat_map(|(key, _)| key.ancestors()).collect();
+            let is_apart = |it: &&Key| {
+                !taken.contains(it.as_str())
+                    && !above.contains(it.as_str())
+                    && !it.ancestors().any(|it| taken.contains(it))
+            };
             let all = meaning.entries.iter().map(|Entry { key, .. }| key).chain(seeds.keys());
-            let held: Vec<Key> = all.filter(|it| !taken.contains(it)).cloned().collect();
+            let held: Vec<Key> = all.filter(is_apart).cloned().collect();
             meaning.held.extend(held);
         }
         let masked =

@@ -9,7 +9,7 @@ pub(super) enum Named {
     Plain,
     /// `tokens`: a number of them, or the tokens themselves.
     Count,
-    /// Text is a secret, a number is none.
+    /// Text is a secret, a short number is none.
     Text,
     /// Numbers are secrets too.
     Anything,
