@@ -1,13 +1,15 @@
 //! Random files, edits, SQL, choices and crashes against the table: the library without the
 //! command line.
 //!
-//! SETPOINT_CASES says how many stories are told. A story that fails is told again, shorter.
+//! The stories are the same each time; SETPOINT_CASES asks for so many others. One that fails is
+//! told again, shorter.
 
 use std::cell::{Cell, RefCell};
 use std::env;
 
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::RngAlgorithm::ChaCha;
+use proptest::test_runner::{TestRng, TestRunner};
 use setpoint_importers::Limits;
 use setpoint_ops::database::Location;
 use setpoint_ops::import::{Options, Strategy as Choice};
@@ -44,14 +46,21 @@ fn whatever_happens_the_program_follows_the_table_on_postgres() {
 
 /// Tells `cases` stories, each in a namespace of its own.
 fn follow(world: &World, location: Location, cases: u32) {
-    let cases = env::var("SETPOINT_CASES").map_or(cases, |it| it.parse().unwrap());
-    let max_shrink_iters = 2000;
-    let config =
-        ProptestConfig { cases, max_shrink_iters, failure_persistence: None, ..Default::default() };
+    let more = env::var("SETPOINT_CASES").ok().map(|it| it.parse().unwrap());
+    let config = ProptestConfig {
+        cases: more.unwrap_or(cases),
+        max_shrink_iters: 2000,
+        failure_persistence: None,
+        ..Default::default()
+    };
+    let mut runner = match more {
+        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(ChaCha)),
+        Some(_) => TestRunner::new(config),
+    };
     let program = RefCell::new(block_on(Program::start(location, world.folder())));
     let told = Cell::new(0);
 
-    let followed = TestRunner::new(config).run(&story(), |story| {
+    let followed = runner.run(&story(), |story| {
         told.set(told.get() + 1);
         let mut program = program.borrow_mut();
         block_on(async {
@@ -103,6 +112,9 @@ async fn tell(program: &mut Program, story: &Story) {
             telling.act(&Act::Follow, step.crash_to_follow).await;
         }
     }
+    if story.write_back {
+        telling.act(&Act::Follow, None).await;
+    }
 }
 
 impl Telling<'_> {
@@ -149,8 +161,9 @@ impl Telling<'_> {
                     (self.table.file, self.table.text) = (after.file, text);
                 }
                 self.compare(act).await;
-                // A statement is not made to be repeated.
-                if !(is_done && matches!(act, Act::Sql { .. })) {
+                // A statement is not made to be repeated, and the file follows after the next step.
+                let stays = is_done && matches!(act, Act::Sql { .. }) || matches!(act, Act::Follow);
+                if !stays {
                     Box::pin(self.act(act, None)).await;
                 }
             }

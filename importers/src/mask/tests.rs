@@ -116,7 +116,7 @@ fn the_rest_of_a_file_stays() {
     # the desk
     db:
       user: app   # who
-      password: &p 'masked' # rotate
+      password: &p 'masked' # xxxxxx
     copies: [*p, masked]
     mail: {token: masked, port: 25}
     note: masked

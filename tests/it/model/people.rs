@@ -75,6 +75,10 @@ impl Table {
             return keys.is_empty();
         }
         self.seed = with(&self.seed, keys, &self.live);
+        // What stands above or below a key that is written now is in the file no more.
+        let written = || keys.iter().filter(|it| file.contains_key(*it));
+        let clashes = |it: &Key| written().any(|key| it.starts_with(key) || key.starts_with(it));
+        self.seed.retain(|it, _| keys.contains(it) || !clashes(it));
         // Where it was not settled no version is known as a whole; a skipped one stays so.
         let (says, bytes) = if is_settled { (file.clone(), text) } else { Default::default() };
         self.imported = Some((says, bytes.to_owned(), is_settled));
