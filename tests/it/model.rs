@@ -33,7 +33,7 @@ fn whatever_happens_the_program_follows_the_table_on_sqlite() {
     let world = World::sqlite();
     let location = Location::Sqlite(world.path("setpoint.db"));
 
-    follow(&world, location, 300);
+    follow(&world, location, 220);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn whatever_happens_the_program_follows_the_table_on_postgres() {
     let world = World::postgres();
     let location = Location::parse(&world.database());
 
-    follow(&world, location, 150);
+    follow(&world, location, 110);
 }
 
 /// Tells `cases` stories, each in a namespace of its own.
