@@ -13,7 +13,7 @@ pub use error::ImportError;
 pub use fault::Fault;
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use mapping::{Case, Conversion, Mapped, Mapper, Mapping, MappingFault, Refusal, SplitRefusal};
-pub use mask::{Masked, comments_tell_secrets, masked};
+pub use mask::{Masked, comments_tell_secrets, is_telling, masked};
 pub use pattern::{Pattern, PatternError};
 pub use place::{Place, Span};
 pub use secret::{is_reference, is_secret_name, looks_secret, secrets_in};

@@ -12,6 +12,8 @@ use crate::{Document, Entry, IMPORTERS, Importer, Key, Limits, Reading, TypedVal
 
 use self::needles::Needles;
 
+pub use self::needles::is_telling;
+
 mod comment;
 mod needles;
 mod scalar;

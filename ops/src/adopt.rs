@@ -316,11 +316,13 @@ impl<'a> Open<'a> {
         if !self.is_settled {
             // A seed above or below what is written can be in the file no more.
             let taken: HashSet<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
-            let above: HashSet<&str> = values.iter().flat_map(|(key, _)| key.ancestors()).collect();
+            let written = || values.iter().filter(|(_, it)| it.is_some()).map(|(key, _)| key);
+            let roots: HashSet<&str> = written().map(Key::as_str).collect();
+            let above: HashSet<&str> = written().flat_map(Key::ancestors).collect();
             let is_apart = |it: &&Key| {
                 !taken.contains(it.as_str())
                     && !above.contains(it.as_str())
-                    && !it.ancestors().any(|it| taken.contains(it))
+                    && !it.ancestors().any(|it| roots.contains(it))
             };
             let all = meaning.entries.iter().map(|Entry { key, .. }| key).chain(seeds.keys());
             let held: Vec<Key> = all.filter(is_apart).cloned().collect();

@@ -8,7 +8,7 @@ use std::path::Path;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::Value;
 use setpoint_entity::{seed, setting};
-use setpoint_importers::{Entry, Format, Key, Limits, Place, TypedValue, ValueType};
+use setpoint_importers::{Entry, Format, Key, Limits, Place, TypedValue, ValueType, looks_secret};
 
 use crate::apply::head;
 use crate::plan::{Author, Base, Change, Class, Kind, Plan};
@@ -262,7 +262,10 @@ pub fn parse_value(
 ) -> Result<TypedValue> {
     let wrong = |wanted: &str| Error::WrongType {
         key: key.to_string(),
-        value: text.to_owned(),
+        value: match looks_secret(key, &Value::from(text).into()) {
+            true => "****".to_owned(),
+            false => text.to_owned(),
+        },
         wanted: wanted.to_owned(),
     };
     let json = || serde_json::from_str::<Value>(text);

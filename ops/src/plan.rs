@@ -138,6 +138,9 @@ pub struct FoundSecret {
     /// Whether the database has a value of it from before it was one.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_live: bool,
+    /// Whether it is left out because it repeats the value of a secret.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub repeats: bool,
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -441,6 +444,7 @@ impl FoundSecret {
             origin: Origin { file: declared.path.clone(), line, column },
             reference: None,
             is_live: false,
+            repeats: false,
         }
     }
 }

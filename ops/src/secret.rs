@@ -98,6 +98,12 @@ impl Interpretation {
         error.masked(&|name| self.secrets.may_name(name) || self.secrets_in_file.may_name(name))
     }
 
+    /// Whether somebody has said of a key of the file that it is no secret.
+    fn is_public(&self, mapper: &Mapper, raw_key: &Key) -> bool {
+        let of_setting = || mapper.key(raw_key).ok().flatten().and_then(|it| self.secrets.say(&it));
+        self.secrets_in_file.say(raw_key).or_else(of_setting) == Some(false)
+    }
+
     pub(crate) fn is_secret(&self, mapper: &Mapper, raw_key: &Key, value: &TypedValue) -> bool {
         if let Some(is_secret) = self.secrets_in_file.say(raw_key) {
             return is_secret && tells_something(value);
@@ -146,5 +152,6 @@ pub(crate) fn mask(
         Ok(read) if !bytes.is_empty() => (bytes, read.entries),
         _ => (Vec::new(), Vec::new()),
     };
-    Some(Kept { bytes, entries, hidden: hidden.into_iter().collect() })
+    let hidden = hidden.into_iter().filter(|it| !interpretation.is_public(mapper, it));
+    Some(Kept { bytes, entries, hidden: hidden.collect() })
 }

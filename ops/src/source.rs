@@ -377,7 +377,11 @@ impl Meaning {
             notes.retain(|it| !hidden_at.contains(&it.place));
             for entry in entries.extract_if(.., |it| hidden.contains(&it.key)) {
                 let key = mapper.key(&entry.key).map_err(|fault| refused(vec![fault]))?;
-                secrets.extend(key.map(|it| FoundSecret::left_out(declared, it, entry.place)));
+                let repeats = !declared.interpretation.is_secret(&mapper, &entry.key, &entry.value);
+                secrets.extend(key.map(|it| FoundSecret {
+                    repeats,
+                    ..FoundSecret::left_out(declared, it, entry.place)
+                }));
             }
         }
         let (mut raw_keys, mut written) = (HashMap::new(), HashMap::new());

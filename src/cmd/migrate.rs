@@ -106,6 +106,14 @@ pub(super) async fn bring(
         import = planned(context, &declared, &options, reason.as_deref()).await?;
     }
     tell_notes(&import);
+    if options.secrets_to.is_some() {
+        for secret in import.plan.secrets.iter().filter(|it| it.reference.is_none()) {
+            console::tell(format_args!(
+                "note: {} stays in {}: other text there repeats it, or an alias holds it",
+                secret.key, secret.origin.file
+            ));
+        }
+    }
     if bring.how.dry_run || bring.how.out.is_some() {
         return view::planned(context, &bring.how, &import.plan);
     }

@@ -106,6 +106,9 @@ pub(super) fn secrets(plan: &Plan) -> String {
         let FoundSecret { key, origin, reference, .. } = secret;
         let line = match reference {
             Some(reference) => format!("  * {key}: a secret, now {reference}  ({origin})"),
+            None if secret.repeats => {
+                format!("  * {key}: repeats a secret, left out  ({origin})")
+            }
             None => format!("  * {key}: a secret, left out  ({origin})"),
         };
         text.push_str(&console::paint(&console::fitted(&line), Style::new().magenta()));

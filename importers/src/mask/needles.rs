@@ -6,8 +6,27 @@ use aho_corasick::AhoCorasick;
 use serde_json::Value;
 
 use crate::Entry;
-use crate::conceal::MIN_CHARACTERS;
 use crate::secret::{self, text};
+
+/// Whether a text is so much like a secret that wherever it is found, that is the secret.
+///
+/// `admin`, `postgres` and `production` are passwords too, and other settings say them by chance.
+pub fn is_telling(text: &str) -> bool {
+    let kinds: [fn(char) -> bool; 4] = [
+        |it| it.is_lowercase(),
+        |it| it.is_uppercase(),
+        |it| it.is_numeric(),
+        |it| !it.is_alphanumeric() && !it.is_whitespace(),
+    ];
+    let kinds = kinds.into_iter().filter(|kind| text.chars().any(kind)).count();
+    let is_number = text.chars().all(|it| it.is_ascii_digit());
+    match text.chars().count() {
+        16.. => true,
+        6.. => kinds > 1 || is_number,
+        4.. => kinds > 2,
+        _ => false,
+    }
+}
 
 /// All the texts at once, so that many secrets in a large file take no longer than few.
 pub(super) struct Needles {
@@ -25,7 +44,7 @@ impl Needles {
         for (entry, _) in entries.iter().zip(secrets).filter(|(_, secret)| **secret) {
             add_entry(&mut needles, entry, text);
         }
-        needles.retain(|needle| needle.chars().count() >= MIN_CHARACTERS);
+        needles.retain(|needle| is_telling(needle));
         needles.sort();
         needles.dedup();
         Self { all: AhoCorasick::new(&needles).ok() }

@@ -131,11 +131,11 @@ fn the_rest_of_a_file_stays() {
 
 #[test]
 fn keys_that_are_spelled_like_a_secret_stay() {
-    let (_, masked) = mask("a.yaml", "password: database\ndatabase: {a: 1}\nb: a database\n");
+    let (_, masked) = mask("a.yaml", "password: data8base\ndata8base: {a: 1}\nb: a data8base\n");
 
     assert_eq!(
         String::from_utf8(masked.bytes).unwrap(),
-        "password: masked\ndatabase: {a: 1}\nb: masked\n"
+        "password: masked\ndata8base: {a: 1}\nb: masked\n"
     );
 }
 
@@ -174,4 +174,14 @@ fn a_file_without_secrets_stays_as_it_is() {
 
         assert_eq!(masked, Masked { bytes: text.into(), hidden: Vec::new() });
     }
+}
+
+#[test]
+fn a_common_word_that_is_a_password_hides_nothing_else() {
+    let text = "user: postgres\npassword: postgres\ndriver: postgresql\nenv: production\n\
+                api_key: prod\nrole: &r admin\npin: {password: admin, again: *r}\n";
+    let (_, masked) = mask("a.yaml", text);
+    let hidden: Vec<&str> = masked.hidden.iter().map(Key::as_str).collect();
+
+    assert_eq!(hidden.join(" "), "password api_key pin.password");
 }

@@ -8,7 +8,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use setpoint_importers::{Edit, Entry, Key, Limits, TypedValue, is_reference, secrets_in};
+use setpoint_importers::{
+    Edit, Entry, Key, Limits, Span, TypedValue, is_reference, is_telling, secrets_in,
+};
 
 use crate::file::Rewrite;
 use crate::plan::{FoundSecret, SourceStatus};
@@ -141,6 +143,8 @@ fn references(
     };
     let all: HashSet<String> = secrets.iter().flat_map(texts).collect();
     let parts = parts_of_others(&all, &others);
+    let places: HashSet<Span> =
+        secrets.iter().map(|it| it.span).filter(|it| *it != Span::default()).collect();
     let mut edits = Vec::new();
     for entry in secrets {
         // A value that repeats it among other text cannot be made a reference.
@@ -158,12 +162,11 @@ fn references(
         let json = variables.in_place_of(&name, value.json, &is_secret);
         edits.push(Edit { key: raw_key, value: Some(TypedValue::from(json)) });
     }
-    // What says the same as a secret becomes the same reference.
-    for Entry { key, value, .. } in others {
+    // What says the same as a secret, or is an alias of it, becomes the same reference.
+    for Entry { key, value, span, .. } in others {
         let Value::String(text) = &value.json else { continue };
-        if is_long(text)
-            && let Some(name) = variables.names.get(text)
-        {
+        let is_same = is_telling(text) || places.contains(&span);
+        if let Some(name) = variables.names.get(text).filter(|_| is_same) {
             let reference = Value::from(format!("env:{name}"));
             edits.push(Edit { key, value: Some(reference.into()) });
         }
@@ -177,16 +180,11 @@ fn parts_of_others<'a>(secrets: &'a HashSet<String>, others: &[Entry]) -> HashSe
     for entry in others {
         let is_whole = matches!(entry.value.json, Value::String(_));
         texts_in(&entry.value.json, &mut |text| {
-            let inside = secrets.iter().filter(|it| is_long(it) && text.contains(it.as_str()));
+            let inside = secrets.iter().filter(|it| is_telling(it) && text.contains(it.as_str()));
             parts.extend(inside.filter(|it| !is_whole || **it != text));
         });
     }
     parts
-}
-
-/// Whether a text is long enough to mean the same wherever it is found.
-fn is_long(text: &str) -> bool {
-    text.chars().count() >= 4
 }
 
 /// The texts and numbers in a value.
