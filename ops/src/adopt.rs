@@ -5,8 +5,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use serde::Serialize;
 use setpoint_entity::{removed_key, seed};
-use setpoint_importers::{Edit, Entry, Key, Limits, MappingFault, TypedValue};
+use setpoint_importers::{Edit, Entry, Key, Limits, Mapper, MappingFault, TypedValue};
 
 use crate::apply::head;
 use crate::drift::{self, Drift, Kind as DriftKind};
@@ -28,6 +29,21 @@ pub enum Wanted {
     Keys(Vec<Key>),
 }
 
+/// An import of what the files will say, and the keys that no file is found for.
+#[derive(Debug)]
+pub struct Adoption {
+    pub import: Import,
+    /// None, unless everything was wanted.
+    pub left: Vec<Left>,
+}
+
+/// A key that was not written.
+#[derive(Debug, Serialize)]
+pub struct Left {
+    pub key: Key,
+    pub reason: String,
+}
+
 /// Plans to write live values into their files: comments, order, quoting and anchors stay.
 ///
 /// # Errors
@@ -45,7 +61,7 @@ pub async fn plan(
     limits: &Limits,
     author: Author,
     now: DateTime<Utc>,
-) -> Result<Import> {
+) -> Result<Adoption> {
     let head = head(db).await?;
     let found = drift::report(db, declared, root, &[], limits, now).await?.drift;
     let known = imported(db).await?;
@@ -62,19 +78,29 @@ pub async fn plan(
     }
 
     let mut by_file = BTreeMap::<String, Vec<Drift>>::new();
+    let mut left = Vec::new();
     for one in chosen {
+        let Some(key) = &one.key else { continue };
         let path = match &one.source {
-            Some(path) => path.clone(),
+            Some(path) => {
+                let is_it = |it: &&Declared| is_at(it, namespace, &one.layer) && it.path == *path;
+                declared.iter().find(is_it).map(|it| it.path.clone())
+            }
+            None => home(db, namespace, &one.layer, key, &declared).await?,
+        };
+        match path {
+            Some(path) => by_file.entry(path).or_default().push(one),
+            None if *wanted == Wanted::All => left.push(Left {
+                key: key.clone(),
+                reason: "more than one file could take it, or none".to_owned(),
+            }),
             None => {
-                let key = one.key.as_ref().expect("what has no source is a key that no file has");
-                let found = home(db, namespace, &one.layer, key, &declared).await?;
-                found.ok_or_else(|| Error::NoHome {
+                return Err(Error::NoHome {
                     key: key.to_string(),
                     help: "more than one file of its layer could, or none".to_owned(),
-                })?
+                });
             }
-        };
-        by_file.entry(path).or_default().push(one);
+        }
     }
 
     let mut changes = Vec::new();
@@ -91,15 +117,32 @@ pub async fn plan(
             false => HashMap::new(),
         };
         let values = drift.iter().flat_map(|it| leaves(it, &file.meaning, &seeds, &live));
-        let values: Vec<(Key, Option<TypedValue>)> = values.collect();
-        let (source, rewrite) = file.saying(&values, &seeds, limits)?;
-        changes.extend(values.into_iter().map(|(key, live)| converge(&source, key, live)));
+        let mut values: Vec<(Key, Option<TypedValue>)> = values.collect();
+        let (source, rewrite) = match wanted {
+            Wanted::Keys(_) => file.saying(&values, &seeds, limits)?,
+            Wanted::All => {
+                drop(file);
+                let open = || Open::of(declared, last, limits);
+                let (said, refused) = saying_what_it_can(open, &mut values, &seeds, limits)?;
+                left.extend(refused);
+                said
+            }
+        };
+        if values.is_empty() {
+            continue;
+        }
+        let says = source.meaning.iter().flat_map(|it| &it.entries);
+        let says: HashMap<&Key, &Entry> = says.map(|it| (&it.key, it)).collect();
+        changes.extend(values.into_iter().map(|(key, live)| {
+            let entry = says.get(&key).copied();
+            converge(&source.declared, key, live, entry)
+        }));
         sources.push(source);
         rewrites.push(rewrite);
     }
     let planned = sources.iter().map(ReadSource::planned).collect();
     let plan = Plan::new(Kind::Adopt, Base::of(&head), author, planned, changes);
-    Ok(Import { plan, sources, rewrites })
+    Ok(Adoption { import: Import { plan, sources, rewrites }, left })
 }
 
 /// The file that a drift is about as a whole, and that cannot be read.
@@ -158,10 +201,12 @@ fn leaves(
     below.map(|it| (it.clone(), live.get(it).cloned())).collect()
 }
 
-fn converge(source: &ReadSource, key: Key, live: Option<TypedValue>) -> Change {
-    let meaning = source.meaning.as_ref();
-    let entry = meaning.and_then(|it| it.entries.iter().find(|it| it.key == key));
-    let declared = &source.declared;
+fn converge(
+    declared: &Declared,
+    key: Key,
+    live: Option<TypedValue>,
+    entry: Option<&Entry>,
+) -> Change {
     Change {
         namespace: declared.namespace.clone(),
         layer: declared.layer.clone(),
@@ -190,7 +235,7 @@ pub(crate) async fn home(
 ) -> Result<Option<String>> {
     let id = (namespace.to_owned(), layer.to_owned(), key.to_string());
     if let Some(row) = removed_key::Entity::find_by_id(id).one(db).await?
-        && declared.iter().any(|it| it.namespace == namespace && it.path == row.source)
+        && declared.iter().any(|it| is_at(it, namespace, layer) && it.path == row.source)
     {
         return Ok(Some(row.source));
     }
@@ -208,12 +253,21 @@ pub(crate) async fn home(
             .await?;
         match sources.len() {
             0 => {}
-            1 => return Ok(sources.pop()),
+            1 => {
+                let is_there = |it: &String| {
+                    declared.iter().any(|one| is_at(one, namespace, layer) && one.path == *it)
+                };
+                return Ok(sources.pop().filter(is_there));
+            }
             _ => return Ok(None),
         }
     }
-    let of_layer = || declared.iter().filter(|it| it.namespace == namespace && it.layer == layer);
+    let of_layer = || declared.iter().filter(|it| is_at(it, namespace, layer));
     Ok(only(of_layer()).or_else(|| only(of_layer().filter(|it| it.write_back))))
+}
+
+fn is_at(declared: &Declared, namespace: &str, layer: &str) -> bool {
+    (declared.namespace.as_str(), declared.layer.as_str()) == (namespace, layer)
 }
 
 fn only<'a>(mut found: impl Iterator<Item = &'a Declared>) -> Option<String> {
@@ -243,9 +297,67 @@ pub(crate) async fn seeds_of(
     keys.collect()
 }
 
+/// What [`Open::saying`] makes of those of `values` that a file can be made to say. The others
+/// are taken out of them and returned, each with the reason.
+pub(crate) fn saying_what_it_can<'a>(
+    open: impl Fn() -> Result<Open<'a>>,
+    values: &mut Vec<(Key, Option<TypedValue>)>,
+    seeds: &SeedKeys,
+    limits: &Limits,
+) -> Result<((ReadSource, Rewrite), Vec<Left>)> {
+    let mut left = Vec::new();
+    loop {
+        let error = match open()?.saying(values, seeds, limits) {
+            Ok(said) => return Ok((said, left)),
+            Err(error) => error,
+        };
+        let refused = refused(&error, values, seeds);
+        if refused.is_empty() {
+            return Err(error);
+        }
+        values.retain(|(key, _)| !refused.contains_key(key));
+        left.extend(refused.into_iter().map(|(key, reason)| Left { key, reason }));
+    }
+}
+
+/// The keys among `values` that a file cannot be made to say, each with the reason; none if it is
+/// the file that cannot be written.
+fn refused(
+    error: &Error,
+    values: &[(Key, Option<TypedValue>)],
+    seeds: &SeedKeys,
+) -> BTreeMap<Key, String> {
+    let one = |key: &str, reason: String| {
+        let named = values.iter().find(|(it, _)| it.as_str() == key);
+        named.map(|(key, _)| (key.clone(), reason)).into_iter().collect()
+    };
+    match error {
+        Error::Edit(error) => {
+            let reasons: HashMap<&Key, &str> =
+                error.refusals().iter().map(|it| (&it.key, it.reason.as_str())).collect();
+            let raw_key = |key: &Key| seeds.get(key).cloned().flatten();
+            let refused = values.iter().filter_map(|(key, _)| {
+                let reason = reasons.get(key).or_else(|| reasons.get(&raw_key(key)?))?;
+                Some((key.clone(), (*reason).to_owned()))
+            });
+            let refused: BTreeMap<Key, String> = refused.collect();
+            match refused.is_empty() && !error.refusals().is_empty() {
+                // They go by names that only the file knows.
+                true => values.iter().map(|(key, _)| (key.clone(), error.to_string())).collect(),
+                false => refused,
+            }
+        }
+        Error::NoHome { key, .. } | Error::NotTheSame { key, .. } => one(key, error.to_string()),
+        Error::SecretInFile { key, .. } | Error::SecretValue { key } => one(key, error.to_string()),
+        Error::Unmapped { key, fault } => one(key, fault.to_string()),
+        _ => BTreeMap::new(),
+    }
+}
+
 /// A file that is to say something else.
 pub(crate) struct Open<'a> {
     declared: &'a Declared,
+    mapper: Mapper,
     bytes: Vec<u8>,
     pub meaning: Meaning,
     /// Whether it says just what was imported of it.
@@ -270,7 +382,8 @@ impl<'a> Open<'a> {
         });
         let is_skipped =
             last.is_some_and(|it| it.skipped_hash.as_ref() == Some(&meaning.tree_hash));
-        Ok(Self { declared, bytes, meaning, is_settled, is_skipped })
+        let mapper = declared.mapper()?;
+        Ok(Self { declared, mapper, bytes, meaning, is_settled, is_skipped })
     }
 
     /// The same file with `values`, as it will be read, and how it is written.
@@ -290,9 +403,8 @@ impl<'a> Open<'a> {
         let in_file: HashSet<&Key> = self.meaning.entries.iter().map(|it| &it.key).collect();
         let edit =
             |key, value: &Option<_>| self.edit(key, value.as_ref(), seeds, in_file.contains(key));
-        let secret =
-            self.meaning.secrets.iter().find(|it| values.iter().any(|(key, _)| *key == it.key));
-        if let Some(secret) = secret {
+        let wanted: HashSet<&Key> = values.iter().map(|(key, _)| key).collect();
+        if let Some(secret) = self.meaning.secrets.iter().find(|it| wanted.contains(&it.key)) {
             let (path, key) = (declared.path.clone(), secret.key.to_string());
             return Err(Error::SecretInFile { path, key });
         }
@@ -302,6 +414,9 @@ impl<'a> Open<'a> {
         let after = setpoint_importers::edit(name, &self.bytes, Some(format), limits, &edits)?;
 
         let mut meaning = Meaning::of(declared, &after, limits)??;
+        if let Some(secret) = meaning.secrets.iter().find(|it| wanted.contains(&it.key)) {
+            return Err(Error::SecretValue { key: secret.key.to_string() });
+        }
         let says: HashMap<&Key, &TypedValue> =
             meaning.entries.iter().map(|it| (&it.key, &it.value)).collect();
         if let Some((key, _)) =
@@ -364,7 +479,7 @@ impl<'a> Open<'a> {
         seeds: &SeedKeys,
         is_in_file: bool,
     ) -> Result<Edit> {
-        let mapper = self.declared.mapper()?;
+        let mapper = &self.mapper;
         let in_file = is_in_file.then(|| self.meaning.raw_keys.get(key).unwrap_or(key));
         let before = || seeds.get(key).map(|it| it.as_ref().unwrap_or(key));
         let leads_here =
@@ -376,11 +491,13 @@ impl<'a> Open<'a> {
                 help: format!("the mapping of {} makes no such key", self.declared.path),
             })?,
         };
+        let unmapped = |fault| Error::Unmapped { key: key.to_string(), fault: Box::new(fault) };
         if mapper.is_split(&raw_key) {
-            return Err(MappingFault::SplitSetting { raw: raw_key }.into());
+            return Err(unmapped(MappingFault::SplitSetting { raw: raw_key }));
         }
         let written = self.meaning.written.get(&raw_key).copied();
-        let value = value.map(|it| mapper.unvalue(&raw_key, it, written)).transpose()?;
+        let value = value.map(|it| mapper.unvalue(&raw_key, it, written)).transpose();
+        let value = value.map_err(unmapped)?;
         Ok(Edit { key: raw_key, value })
     }
 }

@@ -96,7 +96,7 @@ pub async fn apply_and_rewrite(
     let transaction = db.begin().await?;
     let applied = apply_within(&transaction, plan, sources, channel, now).await;
     let applied = applied.map_err(|error| error.at(db.place()))?;
-    if matches!(applied, Applied::Revision(_)) {
+    if !matches!(applied, Applied::Before(_)) {
         rewrites.iter().try_for_each(Rewrite::carry_out)?;
     }
     let committed = transaction.commit().await;

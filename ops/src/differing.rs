@@ -68,7 +68,7 @@ pub(crate) async fn differing(
     let (seeds, live) = (seeds.count(db).await?, live.count(db).await?);
     let deleted = rows.iter().filter(|it| it.live.is_none()).count() as u64;
     // To count is much less work than to look each of them up.
-    if live > seeds - deleted {
+    if live + deleted > seeds {
         rows.extend(ask(OWN).all(db).await?);
     }
     Ok(rows)

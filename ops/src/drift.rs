@@ -37,7 +37,7 @@ pub struct Drift {
     pub kind: Kind,
     /// The file that has the key, or had it.
     pub source: Option<String>,
-    /// What the file says; not known of a version that is skipped.
+    /// What the file says; not known if it cannot be read.
     pub file: Option<TypedValue>,
     pub seed: Option<TypedValue>,
     pub live: Option<TypedValue>,
@@ -99,9 +99,16 @@ pub async fn report(
     declared.retain(|it| only.is_empty() || only.contains(&it.path));
     let mut drift = Vec::new();
     let mut sources = Vec::new();
+    let mut skipped = HashSet::new();
     for one in &declared {
         match state_of(one, &known, limits)? {
-            Ok(source) => sources.push(source),
+            Ok(mut source) => {
+                if source.status == SourceStatus::Skipped {
+                    skipped.insert((one.namespace.clone(), one.path.clone()));
+                    source.status = SourceStatus::Changed;
+                }
+                sources.push(source);
+            }
             Err(out) => drift.push(out),
         }
     }
@@ -110,10 +117,17 @@ pub async fn report(
     let settled: Vec<&Declared> = declared.iter().filter(|it| is_known(it, &known)).collect();
     drift.extend(edited_in_unchanged(db, &settled, &sources, only.is_empty()).await?);
 
-    let skipped = sources.iter().filter(|it| it.status == SourceStatus::Skipped);
-    let skipped: HashSet<&str> = skipped.map(|it| it.declared.path.as_str()).collect();
-    for one in &mut drift {
-        if one.source.as_deref().is_some_and(|it| skipped.contains(it)) && one.key.is_some() {
+    drift.retain(|it| {
+        let is_update = matches!(it.kind, Kind::UpdateAvailable | Kind::KeyRemoved);
+        let source = it.source.clone().map(|path| (it.namespace.clone(), path));
+        !is_update || source.is_none_or(|it| !skipped.contains(&it))
+    });
+    // Of a file that cannot be read it is not known what it says.
+    for one in drift.iter_mut().filter(|it| it.key.is_some()) {
+        let is_read = |it: &ReadSource| {
+            it.declared.namespace == one.namespace && Some(&it.declared.path) == one.source.as_ref()
+        };
+        if one.source.is_some() && !sources.iter().any(is_read) {
             (one.file, one.origin) = (None, None);
         }
     }
@@ -125,12 +139,15 @@ pub async fn report(
         .collect();
     let mut left_out = HashSet::new();
     for row in &known {
-        left_out.extend(row.left_out()?.into_iter().map(|it| (row.namespace.clone(), it)));
+        let keys = row.left_out()?.into_iter();
+        left_out.extend(keys.map(|it| (row.namespace.clone(), row.layer.clone(), it)));
     }
     // Whose key it is can only be told where every file of the layer was imported.
     drift.retain(|it| {
         let key = it.key.as_ref().filter(|_| it.kind == Kind::UnknownKey);
-        key.is_none_or(|key| !left_out.contains(&(it.namespace.clone(), key.clone())))
+        key.is_none_or(|key| {
+            !left_out.contains(&(it.namespace.clone(), it.layer.clone(), key.clone()))
+        })
     });
     drift.retain(|it| {
         it.kind != Kind::UnknownKey
@@ -163,27 +180,13 @@ fn state_of(
             return of_file(Kind::FileMissing, None);
         }
         Err(error @ (Error::Unreadable { .. } | Error::Outside { .. } | Error::Import(_))) => {
-            return of_file(Kind::FileUnreadable, Some(reason(&error)));
+            return of_file(Kind::FileUnreadable, Some(error.in_a_line()));
         }
         Err(error) => return Err(error),
     };
     match source.status {
         SourceStatus::New => of_file(Kind::ImportUnknown, None),
-        SourceStatus::Skipped => Ok(Ok(ReadSource { meaning: None, ..source })),
         _ => Ok(Ok(source)),
-    }
-}
-
-/// The error in one line, with its cause or its first fault.
-fn reason(error: &Error) -> String {
-    if let Error::Import(error) = error
-        && let Some((place, message)) = error.faults().into_iter().next()
-    {
-        return format!("{}:{}: {message}", place.line, place.column);
-    }
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }
 
@@ -206,10 +209,6 @@ async fn edited_in_unchanged(
         .filter(is_merged)
         .map(|it| (it.declared.namespace.as_str(), it.declared.layer.as_str()))
         .collect();
-    let readable: HashSet<_> = sources
-        .iter()
-        .map(|it| (it.declared.namespace.as_str(), it.declared.path.as_str()))
-        .collect();
     let layers: BTreeSet<(&str, &str)> =
         declared.iter().map(|it| (it.namespace.as_str(), it.layer.as_str())).collect();
     let mut drift = Vec::new();
@@ -219,7 +218,6 @@ async fn edited_in_unchanged(
             let name = (namespace, it.path.as_str());
             (it.namespace.as_str(), it.layer.as_str()) == (namespace, layer)
                 && !merged.contains(&name)
-                && readable.contains(&name)
         });
         // Where every file is merged anyway, the database does not have to compare again.
         if !is_left && !wants_own {
@@ -227,10 +225,7 @@ async fn edited_in_unchanged(
         }
         for row in differing(db, namespace, layer).await? {
             let is_told = match row.source.as_deref() {
-                Some(source) => {
-                    merged.contains(&(namespace, source))
-                        || !readable.contains(&(namespace, source))
-                }
+                Some(source) => merged.contains(&(namespace, source)),
                 None => !wants_own,
             };
             if !is_told {

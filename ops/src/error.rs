@@ -98,6 +98,16 @@ pub enum Error {
     )]
     NoConflict { key: String },
 
+    #[error("`{key}` is in conflict in more than one layer or namespace")]
+    #[diagnostic(
+        code(plan::several_conflicts),
+        help(
+            "nothing was changed; settle them on a terminal, where each is asked about, or import \
+             one source at a time"
+        )
+    )]
+    SeveralConflicts { key: String },
+
     #[error(transparent)]
     #[diagnostic(transparent)]
     Import(#[from] ImportError),
@@ -201,7 +211,8 @@ pub enum Error {
         code(source::claimed_twice),
         help(
             "nothing was changed; give one source another `prefix`, `layer` or `namespace` in \
-             setpoint.toml"
+             setpoint.toml; where keys moved from one file to another, migrate both together, or \
+             take the old file away"
         )
     )]
     ClaimedTwice { claims: Vec<Claim> },
@@ -220,6 +231,10 @@ pub enum Error {
     #[error(transparent)]
     #[diagnostic(transparent)]
     MappingFault(#[from] MappingFault),
+
+    #[error("{fault}")]
+    #[diagnostic(forward(fault))]
+    Unmapped { key: String, fault: Box<MappingFault> },
 
     #[error("{path} is a link to {}, outside the folder of setpoint.toml", target.display())]
     #[diagnostic(
@@ -377,6 +392,19 @@ impl Error {
             Some("11") => Self::Damaged { place },
             Some("26") => Self::NotADatabase { place },
             _ => self,
+        }
+    }
+
+    /// The error in one line: with its cause, or the first fault of a file.
+    pub(crate) fn in_a_line(&self) -> String {
+        if let Self::Import(error) = self
+            && let Some((place, message)) = error.faults().into_iter().next()
+        {
+            return format!("{}:{}: {message}", place.line, place.column);
+        }
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
         }
     }
 

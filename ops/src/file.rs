@@ -77,14 +77,23 @@ impl Rewrite {
 
     fn write(&self, partial: &Path, target: &Path, owner: Option<&fs::Metadata>) -> Result<()> {
         let failed = || Error::unwritable(&self.name);
-        let mut options = OpenOptions::new();
-        let opened = options.write(true).create(true).truncate(true).mode(PRIVATE).open(partial);
-        let mut file = opened.map_err(failed())?;
+        let create = || OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(partial);
+        let created = create().or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => fs::remove_file(partial).and_then(|()| create()),
+            _ => Err(error),
+        });
+        let mut file = created.map_err(failed())?;
         file.write_all(&self.after).map_err(failed())?;
         if let Some(owner) = owner {
             take_over(&file, owner, self.private).map_err(failed())?;
         }
         file.sync_all().map_err(failed())?;
+        let (own, there) = (file.metadata(), fs::symlink_metadata(partial));
+        let (own, there) = (own.map_err(failed())?, there.map_err(failed())?);
+        if (own.dev(), own.ino()) != (there.dev(), there.ino()) {
+            // Another process has begun to write it too.
+            return Err(Error::EditedMeanwhile { path: PathBuf::from(&self.name) });
+        }
         if self.before.is_none() {
             // A file that somebody has made meanwhile is not replaced.
             fs::hard_link(partial, target).map_err(failed())?;
@@ -98,8 +107,7 @@ impl Rewrite {
     }
 }
 
-/// The name to write under. Always the same: what a crash has left there is written over. No
-/// two write it at once, as both hold the lock of the database.
+/// The name to write under. Always the same: what a crash has left there is taken away.
 fn beside(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(format!(".{name}.setpoint"))

@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
+    QueryFilter,
+};
 use serde::Serialize;
 use setpoint_entity::ignored_drift;
 
 use crate::database::Database;
 use crate::drift::Drift;
 use crate::plan::Author;
+use crate::setting::below;
 use crate::{Error, Result, time};
 
 /// Who ignores a drift, why, and how long.
@@ -95,18 +99,25 @@ pub async fn add(
     work.await.map_err(|error| error.at(db.place()))
 }
 
-/// Stops ignoring the drift of that name, and tells whether any was.
+/// Stops ignoring the drift of these names in a namespace, and of keys below them. Returns how
+/// many there were.
 ///
 /// # Errors
 ///
 /// [`Error::Locked`], [`Error::Database`].
-pub async fn remove(db: &Database, drift: &[Drift]) -> Result<usize> {
+pub async fn remove(db: &Database, namespace: &str, names: &[String]) -> Result<usize> {
     let work = async {
         let transaction = db.begin().await?;
         let mut removed = 0;
-        for one in drift {
-            let id = (one.namespace.clone(), one.layer.clone(), one.name().to_owned());
-            let gone = ignored_drift::Entity::delete_by_id(id).exec(&transaction).await?;
+        for name in names {
+            let named = Condition::any()
+                .add(ignored_drift::Column::Key.eq(name))
+                .add(below(ignored_drift::Column::Key, name));
+            let gone = ignored_drift::Entity::delete_many()
+                .filter(ignored_drift::Column::Namespace.eq(namespace))
+                .filter(named)
+                .exec(&transaction)
+                .await?;
             removed += gone.rows_affected as usize;
         }
         transaction.commit().await?;

@@ -17,7 +17,7 @@ use crate::plan::{
     Author, Base, Change, Class, Edited, FoundSecret, Kind, Move, Origin, Plan, Provenance,
     SourceStatus,
 };
-use crate::source::{Declared, Imported, ReadSource, imported, read};
+use crate::source::{Declared, Imported, ReadSource, SEEDS, imported, read};
 use crate::{Error, Result, rows, secret};
 
 mod load;
@@ -56,8 +56,10 @@ pub struct Options {
 pub struct Choices {
     /// For every conflict that has no choice of its own.
     pub strategy: Strategy,
-    /// For the conflict at a key.
+    /// For the conflict at a key, of which there must be one.
     pub by_key: BTreeMap<Key, Resolve>,
+    /// For the conflict at a key of a layer of a namespace.
+    pub by_place: BTreeMap<(String, String, Key), Resolve>,
 }
 
 /// What is chosen for one conflict.
@@ -78,7 +80,9 @@ impl From<Strategy> for Options {
 impl Choices {
     /// Whether they may settle a conflict that was left open.
     fn settle_something(&self) -> bool {
-        !self.by_key.is_empty() || matches!(self.strategy, Strategy::Ours | Strategy::Theirs)
+        !self.by_key.is_empty()
+            || !self.by_place.is_empty()
+            || matches!(self.strategy, Strategy::Ours | Strategy::Theirs)
     }
 }
 
@@ -209,7 +213,9 @@ pub async fn plan(
         let live = layer.held.iter().filter(is_live);
         exposed.extend(live.map(|it| (namespace.clone(), name.clone(), (*it).clone())));
         for one in joined.iter().filter(|it| it.class == Class::Conflict) {
-            unused.remove(&one.key);
+            if choices.by_key.contains_key(&one.key) && !unused.remove(&one.key) {
+                return Err(Error::SeveralConflicts { key: one.key.to_string() });
+            }
         }
         let before = settle::remembered(db, namespace, name).await?;
         let (settled, chosen) = settle::settle(joined, choices, &before, (namespace, name), layer)?;
@@ -402,7 +408,7 @@ fn refuse_second_claims(
                 .find(|it| it.declared.namespace == namespace && it.declared.path == seed.source);
             match declared {
                 Some(it) => !it.status.is_merged(),
-                None => root.join(&seed.source).exists(),
+                None => seed.source.starts_with(SEEDS) || root.join(&seed.source).exists(),
             }
         });
         if held {

@@ -1,5 +1,6 @@
 //! Carrying out an import: originals copied first, then one transaction, then read back.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -46,9 +47,10 @@ pub async fn migrate(
         return Ok(nothing(Applied::Before(id)));
     }
     database::refuse_missing_folder(location)?;
-    let originals = match plan.is_empty() || !sources.iter().any(ReadSource::is_file) {
-        true => None,
-        false => Some(originals::copy(backups, name_of(plan.kind), sources, rewrites, now)?),
+    let is_copied = !plan.is_empty() && sources.iter().any(ReadSource::is_file);
+    let originals = match is_copied || !rewrites.is_empty() {
+        false => None,
+        true => Some(originals::copy(backups, name_of(plan.kind), sources, rewrites, now)?),
     };
     let work = async |db: &Database| {
         let applied = apply_and_rewrite(db, plan, sources, rewrites, channel, now).await?;
@@ -60,7 +62,17 @@ pub async fn migrate(
         })?;
         Ok((applied, verified))
     };
-    let (applied, verified) = database::using(location, Access::Create, settings, work).await?;
+    let done = database::using(location, Access::Create, settings, work).await;
+    let (applied, verified) = done.inspect_err(|error| {
+        let is_refused = matches!(
+            error,
+            Error::Stale { .. } | Error::ReadOnly { .. } | Error::EditedMeanwhile { .. }
+        );
+        // Nothing was changed, so nothing needs a copy; if it stays, it does no harm.
+        if let Some(folder) = originals.as_ref().filter(|_| is_refused && rewrites.len() < 2) {
+            drop(fs::remove_dir_all(folder));
+        }
+    })?;
     Ok(Migrated { applied, originals, verified })
 }
 

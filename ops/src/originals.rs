@@ -1,6 +1,6 @@
 //! Copies made before something is written: the way back.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -102,13 +102,17 @@ fn copy_into<'a>(
     now: DateTime<Utc>,
 ) -> Result<()> {
     let mut copies = Vec::new();
-    let mut copied = HashSet::new();
+    let mut copied = HashMap::<PathBuf, &[u8]>::new();
     for (source, bytes) in files {
-        // Two sources can be one file, read into two places.
-        if !copied.insert(source) {
+        let mut name = inside(source);
+        // Two sources can be one file, read into two places. Two files can have one name, as seen
+        // from two folders.
+        while copied.get(&name).is_some_and(|it| *it != bytes) {
+            name = name.with_added_extension("other");
+        }
+        if copied.insert(name.clone(), bytes).is_some() {
             continue;
         }
-        let name = inside(source);
         let path = folder.join(&name);
         if let Some(parent) = path.parent() {
             let mut folders = fs::DirBuilder::new();

@@ -113,7 +113,10 @@ type Seeds = BTreeMap<Key, (TypedValue, Origin)>;
 
 /// The seeds of `target`, by layer.
 async fn seeds(db: &impl ConnectionTrait, target: &Target) -> Result<BTreeMap<String, Seeds>> {
-    let found = seed::Entity::find().filter(seed::Column::Namespace.eq(&target.namespace));
+    let mut found = seed::Entity::find().filter(seed::Column::Namespace.eq(&target.namespace));
+    if let Some(prefix) = &target.prefix {
+        found = found.filter(setting::within(seed::Column::Key, prefix));
+    }
     let mut seeds = BTreeMap::<String, Seeds>::new();
     for row in found.all(db).await? {
         let key = rows::key(row.key.clone())?;
@@ -126,24 +129,35 @@ async fn seeds(db: &impl ConnectionTrait, target: &Target) -> Result<BTreeMap<St
     Ok(seeds)
 }
 
-/// Writes every setting of a namespace as it is, a JSON document a layer, into a new folder of
-/// `backups`. `setpoint import` reads them. Returns the folder.
+/// Every setting of a namespace as it is: a JSON document a layer, by its name. `setpoint import`
+/// reads them.
 ///
 /// # Errors
 ///
-/// [`Error::Unwritable`], [`Error::Database`].
-pub async fn keep(
+/// [`Error::Database`].
+pub async fn documents(
     db: &impl ConnectionTrait,
     namespace: &str,
-    backups: &Path,
-    now: DateTime<Utc>,
-) -> Result<PathBuf> {
+) -> Result<Vec<(String, Vec<u8>)>> {
     let mut documents = Vec::new();
     for (_, layer) in setting::layers(db).await?.into_iter().filter(|it| it.0 == namespace) {
         let scope = Scope { namespace: namespace.to_owned(), layers: vec![layer.clone()] };
         let text = export::document(db, &scope, None, None, ExportFormat::Json).await?;
         documents.push((format!("{namespace}.{layer}.json"), text.into_bytes()));
     }
+    Ok(documents)
+}
+
+/// Writes `documents` into a new folder of `backups`, and returns it.
+///
+/// # Errors
+///
+/// [`Error::Unwritable`].
+pub fn keep(
+    documents: &[(String, Vec<u8>)],
+    backups: &Path,
+    now: DateTime<Utc>,
+) -> Result<PathBuf> {
     let files = documents.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
     originals::keep(backups, "pre_reset", files, now)
 }

@@ -1,15 +1,16 @@
 //! Which settings are secrets, and keeping their values out of everything that is written.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use setpoint_importers::{
-    Document, Entry, ImportError, Key, Limits, Mapper, Masked, Pattern, TypedValue,
+    Document, Entry, ImportError, Key, Limits, Mapper, Masked, Pattern, Place, Span, TypedValue,
     comments_tell_secrets, is_reference,
 };
 
+use crate::plan::Plan;
 use crate::source::{Declared, Interpretation};
 use crate::{Error, Result};
 
@@ -81,6 +82,21 @@ pub(crate) fn is_safe(value: &TypedValue) -> bool {
     !tells_something(value)
 }
 
+/// Refuses a plan that would store the value of a secret; `rules` are those of a namespace.
+///
+/// # Errors
+///
+/// [`Error::SecretValue`] for the first such key.
+pub fn refuse_plan(plan: &Plan, rules: impl Fn(&str) -> Rules) -> Result<()> {
+    let mut known = HashMap::new();
+    for effect in plan.effects() {
+        let Some(after) = effect.after else { continue };
+        let rules = known.entry(effect.namespace).or_insert_with_key(|it| rules(it));
+        rules.refuse(effect.key, after)?;
+    }
+    Ok(())
+}
+
 /// Whether there is something in `value` that could be kept secret.
 fn tells_something(value: &TypedValue) -> bool {
     match &value.json {
@@ -107,6 +123,15 @@ impl Interpretation {
     pub(crate) fn is_secret(&self, mapper: &Mapper, raw_key: &Key, value: &TypedValue) -> bool {
         if let Some(is_secret) = self.secrets_in_file.say(raw_key) {
             return is_secret && tells_something(value);
+        }
+        if value.json.is_array() && !self.mapping.split.is_empty() {
+            let (place, span) = (Place::START, Span::default());
+            let list = Entry { key: raw_key.clone(), value: value.clone(), place, span };
+            // A list that cannot be split is told when it is mapped.
+            let parts = mapper.apply(vec![list]).unwrap_or_default();
+            if parts.iter().any(|it| self.secrets.is_secret(&it.entry.key, &it.entry.value)) {
+                return true;
+            }
         }
         match mapper.key(raw_key) {
             Ok(Some(key)) if key != *raw_key => match self.secrets.say(&key) {

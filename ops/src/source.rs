@@ -141,6 +141,11 @@ pub struct Imported {
 }
 
 impl Imported {
+    /// Whether it is an import of this source.
+    pub(crate) fn is_of(&self, declared: &Declared) -> bool {
+        (&self.namespace, &self.path) == (&declared.namespace, &declared.path)
+    }
+
     /// The keys that are left out because the file holds secrets there.
     ///
     /// # Errors

@@ -29,11 +29,11 @@ pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
         let midnight = day.and_hms_opt(0, 0, 0).ok_or_else(bad)?;
         return Ok(midnight.and_utc());
     }
-    let (unit, hours) = [('h', 1), ('d', 24), ('w', 7 * 24)]
+    let (count, hours) = [('h', 1), ('d', 24), ('w', 7 * 24)]
         .into_iter()
-        .find(|(unit, _)| text.ends_with(*unit))
+        .find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, hours)))
         .ok_or_else(bad)?;
-    let count: i64 = text.trim_end_matches(unit).parse().map_err(|_| bad())?;
+    let count: i64 = count.parse().map_err(|_| bad())?;
     let length = count.checked_mul(hours).and_then(Duration::try_hours).ok_or_else(bad)?;
     now.checked_add_signed(length).ok_or_else(bad)
 }

@@ -11,10 +11,11 @@ use sea_orm::{
     QuerySelect,
 };
 use serde::Serialize;
-use setpoint_entity::{change, outbox, resolution, seed, setting};
+use setpoint_entity::{change, head, outbox, resolution, seed, setting};
 use setpoint_importers::{Key, Limits, TypedValue};
 
-use crate::adopt::{Open, home, seeds_of};
+pub use crate::adopt::Left;
+use crate::adopt::{Open, home, saying_what_it_can, seeds_of};
 use crate::apply::{lock_head, remember};
 use crate::database::Database;
 use crate::plan::{Author, Base, Kind, Plan};
@@ -35,13 +36,6 @@ pub struct Followed {
     pub failure: Option<String>,
 }
 
-/// A key that was not written.
-#[derive(Debug, Serialize)]
-pub struct Left {
-    pub key: Key,
-    pub reason: String,
-}
-
 /// Writes what has changed into those of `declared` files that follow the database. A file that
 /// cannot be written now is told, and written the next time.
 ///
@@ -55,32 +49,34 @@ pub async fn follow(
     author: &Author,
     now: DateTime<Utc>,
 ) -> Result<Vec<Followed>> {
-    let mut followed = Vec::new();
-    for one in declared.iter().filter(|it| it.write_back) {
-        let work = async {
-            let transaction = db.begin().await?;
-            let done = follow_one(&transaction, one, declared, limits, author, now).await?;
-            transaction.commit().await?;
-            Ok::<_, Error>(done)
-        };
-        followed.extend(work.await.map_err(|error| error.at(db.place()))?);
-    }
-    Ok(followed)
+    let work = async {
+        let transaction = db.begin().await?;
+        let head = lock_head(&transaction).await?;
+        let known = imported(&transaction).await?;
+        let mut followed = Vec::new();
+        for one in declared.iter().filter(|it| it.write_back) {
+            let Some(last) = known.iter().find(|it| it.is_of(one)) else { continue };
+            let db = &transaction;
+            followed.extend(follow_one(db, &head, one, last, declared, limits, author, now).await?);
+        }
+        transaction.commit().await?;
+        Ok::<_, Error>(followed)
+    };
+    work.await.map_err(|error| error.at(db.place()))
 }
 
 /// One file, while every other writer waits; nothing if it has nothing to follow.
+#[expect(clippy::too_many_arguments, reason = "context first, then inputs, then now")]
 async fn follow_one(
     db: &DatabaseTransaction,
+    head: &head::Model,
     declared: &Declared,
+    last: &Imported,
     all: &[Declared],
     limits: &Limits,
     author: &Author,
     now: DateTime<Utc>,
 ) -> Result<Option<Followed>> {
-    let head = lock_head(db).await?;
-    let known = imported(db).await?;
-    let is_it = |it: &&Imported| (&it.namespace, &it.path) == (&declared.namespace, &declared.path);
-    let Some(last) = known.iter().find(is_it) else { return Ok(None) };
     let id = (declared.namespace.clone(), declared.path.clone());
     let row = outbox::Entity::find_by_id(id).one(db).await?;
     // The file says what its import took of it, but not what that settled against it.
@@ -111,12 +107,12 @@ async fn follow_one(
             .map(|key| Left { key, reason: "more than one file could take it".to_owned() }),
     );
     if !moved.is_empty() {
-        match write(db, declared, last, &moved, limits).await {
+        match write(db, declared, last, &moved, start.settled, limits).await {
             Ok(Written { source, written, left }) => {
                 if let Some(source) = source {
                     let plan = Plan::new(
                         Kind::Adopt,
-                        Base::of(&head),
+                        Base::of(head),
                         author.clone(),
                         Vec::new(),
                         Vec::new(),
@@ -130,10 +126,7 @@ async fn follow_one(
             }
             Err(error @ Error::Database(_)) => return Err(error),
             Err(error) => {
-                let failure = match std::error::Error::source(&error) {
-                    Some(cause) => format!("{error}: {cause}"),
-                    None => error.to_string(),
-                };
+                let failure = error.in_a_line();
                 next.revision = start.settled;
                 next.attempts = attempts + 1;
                 next.failed_at = Some(time::stamp(now));
@@ -275,6 +268,35 @@ async fn settled_since(
     Ok(keys)
 }
 
+/// The values that keys have had since a revision.
+type Earlier = HashMap<Key, Vec<Option<TypedValue>>>;
+
+async fn values_since(
+    db: &DatabaseTransaction,
+    declared: &Declared,
+    keys: &[&Key],
+    since: i64,
+) -> Result<Earlier> {
+    const CHUNK_ROWS: usize = 500;
+    let mut values = Earlier::new();
+    for chunk in keys.chunks(CHUNK_ROWS) {
+        let found = change::Entity::find()
+            .filter(change::Column::Revision.gt(since))
+            .filter(change::Column::Namespace.eq(&declared.namespace))
+            .filter(change::Column::Layer.eq(&declared.layer))
+            .filter(change::Column::Key.is_in(chunk.iter().map(|it| it.as_str())));
+        for row in found.all(db).await? {
+            let after = rows::side(row.after.as_deref(), row.after_format.as_deref())?;
+            values.entry(rows::key(row.key)?).or_default().push(after);
+        }
+    }
+    Ok(values)
+}
+
+fn was_live(earlier: &Earlier, key: &Key, value: Option<&TypedValue>) -> bool {
+    earlier.get(key).is_some_and(|values| values.iter().any(|it| it.as_ref() == value))
+}
+
 struct Written {
     /// The file as it is then, if it says something new.
     source: Option<ReadSource>,
@@ -288,12 +310,18 @@ async fn write(
     declared: &Declared,
     last: &Imported,
     moved: &[Moved],
+    since: i64,
     limits: &Limits,
 ) -> Result<Written> {
     let open = || Open::of(declared, Some(last), limits);
     let file = open()?;
     let says: HashMap<&Key, &TypedValue> =
         file.meaning.entries.iter().map(|it| (&it.key, &it.value)).collect();
+    let theirs_of = |it: &Moved| says.get(&it.key).copied();
+    let strange = moved.iter().filter(|it| theirs_of(it) != it.live.as_ref());
+    let strange = strange.filter(|it| theirs_of(it) != it.base.as_ref());
+    let strange: Vec<&Key> = strange.map(|it| &it.key).collect();
+    let earlier = values_since(db, declared, &strange, since).await?;
     let mut left = Vec::new();
     let mut values = Vec::new();
     let mut written = Vec::new();
@@ -303,12 +331,14 @@ async fn write(
             continue;
         }
         let reason = match () {
+            () if file.meaning.held.contains(key) => "the file holds a secret there",
             () if theirs == live.as_ref() => {
                 values.push((key.clone(), live.clone()));
                 continue;
             }
-            () if file.meaning.held.contains(key) => "the file holds a secret there",
-            () if theirs == base.as_ref() => {
+            // What the database said meanwhile is what a run wrote that was killed before it
+            // could say so.
+            () if theirs == base.as_ref() || was_live(&earlier, key, theirs) => {
                 values.push((key.clone(), live.clone()));
                 written.push(key.clone());
                 continue;
@@ -321,25 +351,9 @@ async fn write(
         return Ok(Written { source: None, written, left });
     }
     let seeds = seeds_of(db, &declared.namespace, &declared.path).await?;
-    let said = match file.saying(&values, &seeds, limits) {
-        Err(error) if !refuses_keys(&error) => return Err(error),
-        Err(_) => {
-            // Those that cannot be said are left out, one by one.
-            let mut can = Vec::new();
-            for value in values {
-                let alone = open()?.saying(std::slice::from_ref(&value), &seeds, limits);
-                match alone {
-                    Ok(_) => can.push(value),
-                    Err(error) if refuses_keys(&error) => {
-                        left.push(Left { key: value.0, reason: error.to_string() });
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            open()?.saying(&can, &seeds, limits)?
-        }
-        Ok(said) => said,
-    };
+    drop(file);
+    let (said, refused) = saying_what_it_can(open, &mut values, &seeds, limits)?;
+    left.extend(refused);
     let (source, rewrite) = said;
     if rewrite.before.as_ref() != Some(&rewrite.after) {
         rewrite.carry_out()?;
@@ -347,12 +361,4 @@ async fn write(
     let refused: HashSet<&Key> = left.iter().map(|it| &it.key).collect();
     written.retain(|it| !refused.contains(it));
     Ok(Written { source: Some(source), written, left })
-}
-
-/// Whether it is keys that cannot be written, and not the file.
-fn refuses_keys(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Edit(_) | Error::NoHome { .. } | Error::NotTheSame { .. } | Error::MappingFault(_)
-    )
 }

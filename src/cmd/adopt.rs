@@ -1,5 +1,5 @@
 use chrono::Utc;
-use setpoint_ops::adopt::{Wanted, plan};
+use setpoint_ops::adopt::{Adoption, Left, Wanted, plan};
 use setpoint_ops::file::Rewrite;
 use setpoint_ops::import::Import;
 use setpoint_ops::migrate::migrate;
@@ -23,7 +23,7 @@ pub(super) struct Args {
 
     /// Show what would change in the files, and change nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 
     /// With --dry-run: exit with 2 if there is something to change
     #[arg(long)]
@@ -44,7 +44,10 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         let namespace = context.namespace();
         plan(db, &configured, root, namespace, &wanted, &limits, author, Utc::now()).await
     };
-    let import = context.read(make).await?;
+    let Adoption { import, left } = context.read(make).await?;
+    for Left { key, reason } in left {
+        console::tell(format_args!("note: {key} is left out: {reason}"));
+    }
     let count = import.plan.changes.len();
     let adopted = match args.dry_run {
         true => format!("{count} to adopt\n"),

@@ -1,13 +1,15 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use clap::ValueHint;
 use setpoint_ops::Error;
-use setpoint_ops::apply::Channel;
+use setpoint_ops::apply::{Channel, head, refuse_stale};
 use setpoint_ops::import::Import;
 use setpoint_ops::migrate::migrate;
-use setpoint_ops::plan::Plan;
+use setpoint_ops::plan::{Kind, Plan};
+use setpoint_ops::reset::{documents, keep};
 use setpoint_ops::source::read_again;
 
 use super::{Context, Exit, view, write_back};
@@ -29,6 +31,9 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let seeds = context.seeds.as_ref().map_or(&[][..], |it| it.sources.as_slice());
     let sources = read_again(&plan.sources, seeds, &loaded.root, &loaded.limits())?;
 
+    if plan.kind == Kind::Reset && !plan.is_empty() {
+        keep_before(context, &plan).await?;
+    }
     let import = Import { plan, sources, rewrites: Vec::new() };
     let (location, settings, backups) =
         (context.location(), loaded.database_settings(), loaded.backups());
@@ -36,6 +41,22 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let exit = view::applied(context, &import.plan, done.applied)?;
     write_back::after(context).await;
     Ok(exit)
+}
+
+/// Keeps the settings that a reset is about, as they are.
+async fn keep_before(context: &Context, plan: &Plan) -> miette::Result<()> {
+    let namespaces: BTreeSet<&str> = plan.changes.iter().map(|it| it.namespace.as_str()).collect();
+    let mut kept = Vec::new();
+    for namespace in namespaces {
+        let read = async |db: &sea_orm::DatabaseTransaction| {
+            refuse_stale(db, plan, &head(db).await?).await?;
+            documents(db, namespace).await
+        };
+        kept.extend(context.read(read).await?);
+    }
+    let folder = keep(&kept, &context.loaded.backups(), Utc::now())?;
+    console::tell(format_args!("the settings as they were are in {}", folder.display()));
+    Ok(())
 }
 
 pub(super) fn read_plan(file: &Path) -> miette::Result<Plan> {

@@ -46,7 +46,10 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let found = async |db: &sea_orm::DatabaseTransaction| {
         report(db, &configured, root, &only, &limits, Utc::now()).await
     };
-    let report = context.read(found).await?;
+    let mut report = context.read(found).await?;
+    if let Some(only) = &context.only {
+        report.drift.retain(|it| it.namespace == *only);
+    }
 
     let open = report.open().count();
     let ignored = report.drift.len() - open;

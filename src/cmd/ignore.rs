@@ -2,7 +2,7 @@ use chrono::Utc;
 use miette::miette;
 use setpoint_ops::database::{self, Access, Database};
 use setpoint_ops::drift::{Drift, report};
-use setpoint_ops::{ignore, time};
+use setpoint_ops::{Error, ignore, time};
 
 use super::{Context, Exit, sources};
 use crate::console;
@@ -31,6 +31,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
+    if args.stop {
+        return stop(context, &args.names).await;
+    }
     let now = Utc::now();
     let until = args.until.as_deref().map(|it| time::until(it, now)).transpose()?;
     let configured = sources::configured(context)?;
@@ -43,34 +46,47 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         report.drift.into_iter().filter(|it| it.namespace == context.namespace()).collect();
     let mut chosen: Vec<Drift> = Vec::new();
     for name in &args.names {
-        let is_it = |it: &&Drift| it.is_at(name) && (!args.stop || it.ignored.is_some());
-        let found: Vec<&Drift> = here.iter().filter(is_it).collect();
+        let found: Vec<&Drift> = here.iter().filter(|it| it.is_at(name)).collect();
         if found.is_empty() {
-            let what = if args.stop { "ignored" } else { "out of line" };
-            return Err(miette!(
-                code = "drift::none",
-                help = "nothing was changed; `setpoint drift --all` lists what is",
-                "`{name}` is not {what} in namespace `{}`",
-                context.namespace()
-            ));
+            let namespace = context.namespace().to_owned();
+            return Err(Error::NoDrift { namespace, key: name.clone() }.into());
         }
         chosen.extend(found.into_iter().cloned());
     }
 
     let author = context.author(args.reason);
-    let work = async |db: &Database| match args.stop {
-        true => ignore::remove(db, &chosen).await,
-        false => ignore::add(db, &chosen, &author, until, now).await.map(|()| chosen.len()),
-    };
+    let work = async |db: &Database| ignore::add(db, &chosen, &author, until, now).await;
+    let settings = context.loaded.database_settings();
+    database::using(&context.location(), Access::Write, settings, work).await?;
+    let until = until.map(|it| format!(" until {}", time::stamp(it))).unwrap_or_default();
+    told(context, &args.names, true, format_args!("{} ignored{until}\n", chosen.len()))
+}
+
+async fn stop(context: &Context, names: &[String]) -> miette::Result<Exit> {
+    let namespace = context.namespace();
+    let work = async |db: &Database| ignore::remove(db, namespace, names).await;
     let settings = context.loaded.database_settings();
     let count = database::using(&context.location(), Access::Write, settings, work).await?;
-    if context.json {
-        let names: Vec<&str> = chosen.iter().map(Drift::name).collect();
-        console::show_json(&serde_json::json!({ "ignored": !args.stop, "names": names }))?;
-        return Ok(Exit::Done);
+    if count == 0 {
+        return Err(miette!(
+            code = "drift::not_ignored",
+            help = "nothing was changed; `setpoint drift --all` lists what is",
+            "{} is not ignored in namespace `{namespace}`",
+            names.join(", ")
+        ));
     }
-    let verb = if args.stop { "told again" } else { "ignored" };
-    let until = until.map(|it| format!(" until {}", time::stamp(it))).unwrap_or_default();
-    console::show(format_args!("{count} {verb}{until}\n"))?;
+    told(context, names, false, format_args!("{count} told again\n"))
+}
+
+fn told(
+    context: &Context,
+    names: &[String],
+    ignored: bool,
+    text: std::fmt::Arguments<'_>,
+) -> miette::Result<Exit> {
+    match context.json {
+        true => console::show_json(&serde_json::json!({ "ignored": ignored, "names": names }))?,
+        false => console::show(text)?,
+    }
     Ok(Exit::Done)
 }

@@ -92,7 +92,11 @@ pub(super) async fn bring(
         return skip_version(context, &declared).await;
     }
     let mut options = Options {
-        choices: Choices { strategy: strategy(bring.strategy), by_key: choices(&bring.resolve)? },
+        choices: Choices {
+            strategy: strategy(bring.strategy),
+            by_key: choices(&bring.resolve)?,
+            ..Choices::default()
+        },
         take_skipped,
         secrets_to: bring.secrets_to.clone(),
     };
@@ -114,7 +118,7 @@ pub(super) async fn bring(
             ));
         }
     }
-    if bring.how.dry_run || bring.how.out.is_some() {
+    if bring.how.is_dry() {
         return view::planned(context, &bring.how, &import.plan);
     }
 
@@ -126,8 +130,10 @@ pub(super) async fn bring(
         }
         let (skipped, kept): (Vec<_>, Vec<_>) =
             declared.into_iter().partition(|it| picked.skipped.contains(&it.path));
-        options.choices.by_key.extend(picked.by_key);
+        options.choices.by_place.extend(picked.by_place);
+        let shown = import;
         import = planned(context, &kept, &options, reason.as_deref()).await?;
+        refuse_edited(&shown, &import)?;
         if !skipped.is_empty() {
             skip_version(context, &skipped).await?;
         }
@@ -171,6 +177,18 @@ pub(super) async fn planned(
         }
         planned => Ok(planned?),
     }
+}
+
+/// Refuses files that say something else than when a person was asked about them.
+fn refuse_edited(shown: &Import, now: &Import) -> Result<(), Error> {
+    for source in &now.sources {
+        let before = shown.sources.iter().find(|it| it.declared.is_same(&source.declared));
+        if before.is_some_and(|it| it.raw_hash != source.raw_hash) {
+            let reason = format!("{} has changed while you were asked", source.declared.path);
+            return Err(Error::Stale { reason });
+        }
+    }
+    Ok(())
 }
 
 /// What `KEY=ours`, `KEY=theirs` and `KEY=VALUE` choose.

@@ -1,5 +1,6 @@
 //! The commands: each parses, calls `ops` and shows.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use chrono::Utc;
@@ -10,7 +11,7 @@ use setpoint_ops::database::{self, Access, Database, Location};
 use setpoint_ops::import::Options;
 use setpoint_ops::migrate::migrate as carry_out;
 use setpoint_ops::plan::{Author, Plan};
-use setpoint_ops::secret::Rules;
+use setpoint_ops::secret::{Rules, refuse_plan};
 use setpoint_ops::setting::Scope;
 use setpoint_ops::source::{Declared, imported};
 use setpoint_ops::{Error, Key};
@@ -182,21 +183,32 @@ impl Cli {
 }
 
 impl Command {
-    /// Whether it is about the settings, which the seeds are to be among.
+    /// Whether it is about the settings, which the seeds are to be among. A dry run writes
+    /// nothing, so not them either.
     fn uses_settings(&self) -> bool {
-        !matches!(
-            self,
-            Self::Migrate(_)
-                | Self::Reseed(_)
-                | Self::Validate(_)
-                | Self::Plan(_)
-                | Self::Apply(_)
-                | Self::Verify(_)
-                | Self::Audit(_)
-                | Self::Database(_)
-                | Self::Config(_)
-                | Self::Doctor(_)
-        )
+        let is_dry = match self {
+            Self::Set(args) => args.how.is_dry(),
+            Self::Unset(args) => args.how.is_dry(),
+            Self::Import(args) => args.how.is_dry(),
+            Self::Revert(args) => args.how.is_dry(),
+            Self::Reset(args) => args.how.is_dry(),
+            Self::Adopt(args) => args.dry_run,
+            _ => false,
+        };
+        !is_dry
+            && !matches!(
+                self,
+                Self::Migrate(_)
+                    | Self::Reseed(_)
+                    | Self::Validate(_)
+                    | Self::Plan(_)
+                    | Self::Apply(_)
+                    | Self::Verify(_)
+                    | Self::Audit(_)
+                    | Self::Database(_)
+                    | Self::Config(_)
+                    | Self::Doctor(_)
+            )
     }
 }
 
@@ -212,13 +224,15 @@ impl Global {
         };
         let loaded = config::load(&flags)?;
         crate::log::start(&loaded.config.log)?;
-        Ok(Context { loaded, seeds: None, json: self.json })
+        Ok(Context { loaded, only: self.namespace.clone(), seeds: None, json: self.json })
     }
 }
 
 /// What every command has.
 struct Context {
     loaded: Loaded,
+    /// The namespace that was asked for, if one was.
+    only: Option<String>,
     seeds: Option<Bundle>,
     json: bool,
 }
@@ -252,8 +266,14 @@ impl Context {
         how: &How,
         make: impl AsyncFn(&DatabaseTransaction) -> Result<Plan, Error>,
     ) -> miette::Result<Exit> {
-        if how.dry_run || how.out.is_some() {
+        let mut rules = HashMap::new();
+        for namespace in self.loaded.config.namespaces.keys() {
+            rules.insert(namespace.clone(), self.loaded.secrets(namespace)?);
+        }
+        let rules = |namespace: &str| rules.get(namespace).cloned().unwrap_or_default();
+        if how.is_dry() {
             let plan = self.read(make).await?;
+            refuse_plan(&plan, rules)?;
             return view::planned(self, how, &plan);
         }
         let work = async |db: &Database| {
@@ -263,8 +283,9 @@ impl Context {
                 let plan = make(&snapshot).await;
                 drop(snapshot);
                 let plan = plan?;
+                refuse_plan(&plan, rules)?;
                 match apply(db, &plan, &[], Channel::Cli, Utc::now()).await {
-                    Err(Error::Stale { .. }) if tries < 5 => tries += 1,
+                    Err(Error::Stale { .. }) if tries < TRIES => tries += 1,
                     applied => return Ok((plan, applied?)),
                 }
             }
@@ -281,26 +302,44 @@ impl Context {
     /// Imports the seeds that the database has never seen.
     async fn import_seeds(&self) -> miette::Result<()> {
         let Some(bundle) = &self.seeds else { return Ok(()) };
-        let known = self.read(async |db| imported(db).await).await;
-        let known = match known {
+        let name = bundle.name();
+        let (location, settings) = (self.location(), self.loaded.database_settings());
+        let backups = self.loaded.backups();
+        for tries in 0.. {
+            let new = self.new_seeds(bundle).await?;
+            if new.is_empty() {
+                return Ok(());
+            }
+            let options = Options::default();
+            let import = migrate::planned(self, &new, &options, Some(&name)).await?;
+            let now = Utc::now();
+            match carry_out(&location, settings, &import, &backups, Channel::Cli, now).await {
+                // Another process has begun to use the same database.
+                Err(Error::Stale { .. } | Error::Locked { .. }) if tries < TRIES => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => {
+                    console::tell(format_args!("{name}: {}", import.plan.summary));
+                    let secrets = view::secrets(&import.plan);
+                    if !secrets.is_empty() {
+                        console::tell(secrets.trim_end());
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The seeds that the database has never seen.
+    async fn new_seeds(&self, bundle: &Bundle) -> miette::Result<Vec<Declared>> {
+        let known = match self.read(async |db| imported(db).await).await {
             Err(error) if is_missing(&error) => Vec::new(),
             known => known?,
         };
         let is_new = |it: &&Declared| {
             !known.iter().any(|row| (&row.namespace, &row.path) == (&it.namespace, &it.path))
         };
-        let new: Vec<Declared> = bundle.sources.iter().filter(is_new).cloned().collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        let name = bundle.name();
-        let options = Options::default();
-        let import = migrate::planned(self, &new, &options, Some(&name)).await?;
-        let (location, settings) = (self.location(), self.loaded.database_settings());
-        let backups = self.loaded.backups();
-        carry_out(&location, settings, &import, &backups, Channel::Cli, Utc::now()).await?;
-        console::tell(format_args!("{name}: {}", import.plan.summary));
-        Ok(())
+        Ok(bundle.sources.iter().filter(is_new).cloned().collect())
     }
 
     /// What somebody has said of the secrets of this namespace.
@@ -331,6 +370,9 @@ impl Context {
     }
 }
 
+/// How often something is tried again that another process has come between.
+const TRIES: usize = 5;
+
 fn is_missing(error: &miette::Report) -> bool {
     let error = error.downcast_ref();
     matches!(error, Some(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }))
@@ -341,7 +383,6 @@ async fn read<T>(
     settings: database::Settings,
     work: impl AsyncFn(&DatabaseTransaction) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    const TRIES: usize = 5;
     let mut last = Err(Error::Locked { place: location.name() });
     for _ in 0..TRIES {
         let once = async |db: &Database| {
@@ -395,6 +436,13 @@ struct How {
     /// Why, for the history
     #[arg(long, short = 'm', value_name = "TEXT")]
     reason: Option<String>,
+}
+
+impl How {
+    /// Whether the plan is only shown or written down.
+    fn is_dry(&self) -> bool {
+        self.dry_run || self.out.is_some()
+    }
 }
 
 /// What is done with conflicts.

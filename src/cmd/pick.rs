@@ -13,7 +13,8 @@ use crate::console;
 /// What a person has chosen.
 #[derive(Debug, Default)]
 pub(super) struct Picked {
-    pub by_key: BTreeMap<Key, Resolve>,
+    /// By namespace, layer and key.
+    pub by_place: BTreeMap<(String, String, Key), Resolve>,
     /// Files whose version is not to be taken.
     pub skipped: Vec<String>,
     /// Whether nothing at all is to be done.
@@ -62,7 +63,7 @@ pub(super) fn pick(plan: &Plan) -> miette::Result<Picked> {
                         // What was chosen for other keys of it is not wanted any more.
                         let of_file = |it: &&&Change| file_of(it).as_ref() == Some(file);
                         for other in conflicts.iter().filter(of_file) {
-                            picked.by_key.remove(&other.key);
+                            picked.by_place.remove(&place_of(other));
                         }
                         picked.skipped.push(file.clone());
                         break;
@@ -72,11 +73,15 @@ pub(super) fn pick(plan: &Plan) -> miette::Result<Picked> {
                 "q" | "quit" => return Ok(Picked { quit: true, ..Picked::default() }),
                 _ => continue,
             };
-            picked.by_key.insert(change.key.clone(), choice);
+            picked.by_place.insert(place_of(change), choice);
             break;
         }
     }
     Ok(picked)
+}
+
+fn place_of(change: &Change) -> (String, String, Key) {
+    (change.namespace.clone(), change.layer.clone(), change.key.clone())
 }
 
 /// Whether `text` is a value that the key of a conflict can have.

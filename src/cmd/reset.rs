@@ -1,5 +1,5 @@
 use chrono::Utc;
-use setpoint_ops::reset::{Target, keep, plan};
+use setpoint_ops::reset::{Target, documents, keep, plan};
 
 use super::{Context, Exit, How, key, view};
 use crate::console;
@@ -31,7 +31,7 @@ pub(super) struct Args {
     yes: bool,
 
     #[command(flatten)]
-    how: How,
+    pub(super) how: How,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         plan(db, &target, context.author(args.how.reason.clone())).await
     };
     let reset = context.read(make).await?;
-    if args.how.dry_run || args.how.out.is_some() || reset.is_empty() {
+    if args.how.is_dry() || reset.is_empty() {
         return view::planned(context, &args.how, &reset);
     }
 
@@ -54,11 +54,9 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     }
     let what = target.prefix.as_ref().map_or("everything".to_owned(), ToString::to_string);
     console::confirm(&format!("Put {what} of {} back?", target.namespace), args.yes)?;
-    let backups = context.loaded.backups();
-    let kept = async |db: &sea_orm::DatabaseTransaction| {
-        keep(db, &target.namespace, &backups, Utc::now()).await
-    };
-    let folder = context.read(kept).await?;
+    let kept = async |db: &sea_orm::DatabaseTransaction| documents(db, &target.namespace).await;
+    let folder = keep(&context.read(kept).await?, &context.loaded.backups(), Utc::now())?;
     console::tell(format_args!("the settings as they were are in {}", folder.display()));
-    context.edit(&args.how, make).await
+    // What was shown is done, and nothing else: it is stale if a key has moved meanwhile.
+    context.edit(&args.how, async |_| Ok(reset.clone())).await
 }

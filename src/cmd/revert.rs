@@ -24,7 +24,7 @@ pub(super) struct Args {
     strategy: Option<Strategy>,
 
     #[command(flatten)]
-    how: How,
+    pub(super) how: How,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {

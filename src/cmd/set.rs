@@ -30,7 +30,7 @@ pub(super) struct Args {
     into: InLayer,
 
     #[command(flatten)]
-    how: How,
+    pub(super) how: How,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]

@@ -79,7 +79,7 @@ pub(super) fn chosen(
     let mut declared = told(declare(&named, root)?)?;
     for one in &mut declared {
         let known = configured.iter().filter_map(|it| declare(std::slice::from_ref(it), root).ok());
-        let known = known.flat_map(|(declared, _)| declared).find(|it| it.path == one.path);
+        let known = known.flat_map(|(declared, _)| declared).find(|it| it.is_same(one));
         if let Some(known) = known {
             *one = known;
         }

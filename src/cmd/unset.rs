@@ -18,7 +18,7 @@ pub(super) struct Args {
     into: InLayer,
 
     #[command(flatten)]
-    how: How,
+    pub(super) how: How,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {

@@ -123,7 +123,8 @@ fn a_key_that_two_files_say_is_refused() {
       × two sources have the same key:
       │ `x.y` of default: a.yaml:1:8 and b.toml:3:5
       help: nothing was changed; give one source another `prefix`, `layer` or
-            `namespace` in setpoint.toml
+            `namespace` in setpoint.toml; where keys moved from one file to
+            another, migrate both together, or take the old file away
     ");
 }
 

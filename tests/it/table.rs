@@ -28,6 +28,8 @@ pub struct Table {
     pub skipped: Option<Settings>,
     /// Keys that have changed or were settled since the file last followed the database.
     pub moved: Keys,
+    /// What each key that changed was then.
+    pub was: Vec<(Key, Option<TypedValue>)>,
 }
 
 /// What came of a migration: nothing, if it was refused.
@@ -63,6 +65,14 @@ impl Table {
         classes
     }
 
+    /// Makes `live` the live values, and remembers what that changes.
+    pub fn set(&mut self, live: Settings) {
+        let changed = changed(&self.live, &live);
+        self.was.extend(changed.iter().map(|it| (it.clone(), live.get(it).cloned())));
+        self.moved.extend(changed);
+        self.live = live;
+    }
+
     /// Migrates `file`. The classes are those there were before anything was settled.
     pub fn migrate(&mut self, file: &Settings, options: impl Into<Options>) -> Merged {
         let Options { choices, take_skipped, .. } = options.into();
@@ -85,6 +95,7 @@ impl Table {
         let before = [self.seed.clone(), self.live.clone(), file.clone()];
         let mut keys = keys([&self.seed, &self.live, file]);
         self.moved.retain(|_| self.imported.is_some());
+        self.was.retain(|_| self.imported.is_some());
         for (root, choice) in chosen {
             self.moved.extend(keys.iter().filter(|it| it.starts_with(&root)).cloned());
             let result = self.settled(&root, &choice).unwrap_or_default();
@@ -96,7 +107,8 @@ impl Table {
         let mut written = keys.clone();
         written.retain(|it| !matches!(classes.get(it), None | Some(Class::Keep | Class::Conflict)));
         self.live = with(&self.live, &written, file);
-        self.moved.extend(changed(&before[1], &self.live));
+        let live = std::mem::replace(&mut self.live, before[1].clone());
+        self.set(live);
         keys.retain(|it| !open.iter().any(|root| it.starts_with(root)));
         self.seed = with(&self.seed, &keys, file);
         let known = self.imported.as_ref().map(|it| (&it.0, &it.1));

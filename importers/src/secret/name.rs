@@ -115,6 +115,8 @@ const PAIRS: &[(&[&str], &str)] = &[
     (
         &[
             "api",
+            "ssh",
+            "otp",
             "access",
             "private",
             "secret",

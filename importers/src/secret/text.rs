@@ -6,7 +6,10 @@ use super::name::{self, Named};
 
 /// Whether the text holds a secret, whatever its name is.
 pub(super) fn shows_secret(text: &str) -> bool {
-    is_private_key(text) || is_authorization(text) || !passwords_in(text).is_empty()
+    is_private_key(text)
+        || is_authorization(text)
+        || is_issued(text)
+        || !passwords_in(text).is_empty()
 }
 
 /// The parts of a text that are passwords: in URLs, and in pairs such as `password=…`.
@@ -37,6 +40,33 @@ pub(crate) fn is_private_key(text: &str) -> bool {
         let label = &text[at + begin.len()..];
         label.split("-----").next().is_some_and(|label| label.contains("PRIVATE KEY"))
     })
+}
+
+/// Whether the text is a token of a kind that its issuer marks as one, so that it can be found.
+fn is_issued(text: &str) -> bool {
+    const MARKS: [&str; 15] = [
+        "ghp_",
+        "gho_",
+        "ghs_",
+        "github_pat_",
+        "glpat-",
+        "xoxb-",
+        "xoxp-",
+        "xapp-",
+        "sk-ant-",
+        "sk-proj-",
+        "sk_live_",
+        "rk_live_",
+        "npm_",
+        "pypi-",
+        "hf_",
+    ];
+    let is_word = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let is_marked =
+        MARKS.iter().any(|mark| text.strip_prefix(mark).is_some_and(|rest| rest.len() >= 16));
+    let is_signed = text.starts_with("eyJ") && text.matches('.').count() == 2 && text.len() > 40;
+    let is_hook = text.contains("hooks.slack.com/services/");
+    is_word && (is_marked || is_signed) || is_hook
 }
 
 /// Whether the text is all of a placeholder that a template or a shell replaces.

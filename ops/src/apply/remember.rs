@@ -12,6 +12,7 @@ use setpoint_entity::{seed, source};
 use setpoint_importers::{Format, Key, TypedValue};
 
 use crate::plan::{Change, Class, Plan, SourceStatus};
+use crate::secret::is_safe;
 use crate::source::{Imported, Meaning, ReadSource, Taken, tree_hash};
 use crate::{Result, bulk, hash, rows, time};
 
@@ -41,7 +42,9 @@ pub(crate) async fn seeds(
         let mut known = seeds_of(db, namespace, &declared.path).await?;
         let mut news = Vec::new();
         for entry in meaning.entries.iter() {
-            let before = known.remove(entry.key.as_str());
+            // One in another layer is from before the source was declared for this one.
+            let is_here = known.get(entry.key.as_str()).is_some_and(|it| it.1 == layer);
+            let before = is_here.then(|| known.remove(entry.key.as_str())).flatten();
             if is_open(&entry.key) || meaning.held.contains(&entry.key) {
                 continue;
             }
@@ -68,10 +71,16 @@ pub(crate) async fn seeds(
                 news.push(row);
             }
         }
+        // A seed from before its key was a secret is not kept.
+        let secrets: HashSet<&Key> =
+            meaning.secrets.iter().filter(|it| !it.repeats).map(|it| &it.key).collect();
         let mut gone = Vec::new();
         for (key, row) in known {
             let parsed = rows::key(key)?;
-            if !is_open(&parsed) && !meaning.held.contains(&parsed) {
+            let value = rows::value(&row.2, row.3.as_deref())?;
+            let exposes = secrets.contains(&parsed) && !is_safe(&value);
+            let stays = is_open(&parsed) || meaning.held.contains(&parsed);
+            if exposes || row.1 != layer || !stays {
                 gone.push((row.1, parsed));
             }
         }

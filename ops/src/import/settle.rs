@@ -60,7 +60,9 @@ pub(super) fn settle(
             continue;
         }
         let hash = hash_of(namespace, name, &one);
-        let own = choices.by_key.get(&one.key).map(|it| it.settled(&one)).transpose()?;
+        let place = (namespace.to_owned(), name.to_owned(), one.key.clone());
+        let own = choices.by_place.get(&place).or_else(|| choices.by_key.get(&one.key));
+        let own = own.map(|it| it.settled(&one)).transpose()?;
         let choice = own.or_else(|| match choices.strategy {
             Strategy::Ours => Some(Settled::Ours),
             Strategy::Theirs => Some(Settled::Theirs),

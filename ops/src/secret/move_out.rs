@@ -153,7 +153,8 @@ fn references(
         }
         let found = texts(&entry);
         let Entry { key: raw_key, value, .. } = entry;
-        let key = mapper.key(&raw_key)?.unwrap_or_else(|| raw_key.clone());
+        // What the mapping drops is none of our business.
+        let Some(key) = mapper.key(&raw_key)? else { continue };
         let name = match document.format.as_str() {
             "env" => variable(&raw_key),
             _ => variable(&key),

@@ -11,8 +11,7 @@ impl Table {
     /// Makes `live` the live values, whoever wants it: a layer is a tree before and afterwards.
     pub fn put(&mut self, live: Settings) -> bool {
         if is_tree(&live) {
-            self.moved.extend(changed(&self.live, &live));
-            self.live = live;
+            self.set(live);
             return true;
         }
         false
@@ -61,7 +60,11 @@ impl Table {
     pub fn follow(&mut self, text: &str) -> bool {
         let mut keys = std::mem::take(&mut self.moved);
         let says = |side: &Settings, key: &Key| self.file.get(key) == side.get(key);
-        keys.retain(|it| says(&self.seed, it) || says(&self.live, it));
+        // What was live meanwhile was written by a run that was killed.
+        let was = std::mem::take(&mut self.was);
+        let is_own =
+            |key: &Key| was.iter().any(|it| it.0 == *key && it.1.as_ref() == self.file.get(key));
+        keys.retain(|it| says(&self.seed, it) || says(&self.live, it) || is_own(it));
         if !is_tree(&with(&self.file, &keys, &self.live)) {
             keys.retain(|it| is_tree(&with(&self.file, &Keys::from([it.clone()]), &self.live)));
         }

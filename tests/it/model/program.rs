@@ -169,7 +169,7 @@ impl Program {
                 let planned = adopt::plan(
                     &snapshot, &declared, root, namespace, &wanted, &limits, author, now,
                 );
-                let import::Import { plan, sources, rewrites } = planned.await?;
+                let import::Import { plan, sources, rewrites } = planned.await?.import;
                 drop(snapshot);
                 apply_and_rewrite(db, &plan, &sources, &rewrites, Channel::Cli, now).await?;
                 return Ok(Some(plan));

@@ -196,7 +196,7 @@ impl Step {
                     count => conflicts.get(number % (count + 1)).map_or(key(7), |it| (*it).clone()),
                 };
                 let by_key = by_key.iter().map(|it| (pick(it.0), it.1.clone())).collect();
-                let choices = Choices { strategy: *strategy, by_key };
+                let choices = Choices { strategy: *strategy, by_key, ..Choices::default() };
                 Act::Migrate(Options { choices, take_skipped: *take_skipped, ..Options::default() })
             }
             What::Skip => Act::Skip,

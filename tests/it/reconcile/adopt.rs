@@ -382,7 +382,7 @@ fn an_edit_in_an_alias_is_refused_and_takes_the_others_with_it(world: &World) {
     world.ok(&["set", "copy.x", "5"]);
     world.ok(&["set", "free", "5"]);
 
-    assert_snapshot!(refused(world, &["adopt", "--all"]), @r"
+    assert_snapshot!(refused(world, &["adopt", "copy", "free"]), @r"
     1 edit::refused; `settings.yaml` cannot be changed as asked
     settings.yaml:2:7: `copy.x`: `copy` is an alias of &b, line 1: changing it here would change it there too; nothing was changed; edit the file by hand there, or leave those keys as they are
     ");

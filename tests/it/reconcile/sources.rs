@@ -125,7 +125,7 @@ fn two_sources_that_claim_one_key_are_refused(world: &World) {
     assert_snapshot!(refused(world, &["migrate", "one.yaml", "two.yaml"]), @r"
     1 source::claimed_twice; two sources have the same key:
     `a` of default: one.yaml:1:4 and two.yaml:3:4
-    `b` of default: one.yaml:2:4 and two.yaml:2:4; nothing was changed; give one source another `prefix`, `layer` or `namespace` in setpoint.toml
+    `b` of default: one.yaml:2:4 and two.yaml:2:4; nothing was changed; give one source another `prefix`, `layer` or `namespace` in setpoint.toml; where keys moved from one file to another, migrate both together, or take the old file away
     ");
 }
 

@@ -137,6 +137,7 @@ fn files_that_cannot_be_compared_are_told_once_each(world: &World) {
     gone.yaml: file-missing
     link.yaml: file-unreadable
     unknown.yaml: import-unknown
+    gone: edited-here
     ");
 }
 

@@ -121,7 +121,18 @@ fn a_file_that_vanished_is_named_and_written_when_it_is_back(world: &World) {
     fs::rename(world.path("away"), world.path("settings.yaml")).unwrap();
     world.ok(&["write-back"]);
 
-    assert_eq!(missing, (0, vec!["settings.yaml: file-missing".to_owned()], false), "{ran}");
+    assert_eq!(
+        missing,
+        (
+            0,
+            vec![
+                "settings.yaml: file-missing".to_owned(),
+                "a: edited-here, file null, seed 1, live 2".to_owned()
+            ],
+            false
+        ),
+        "{ran}"
+    );
     assert!(told(&ran).contains("settings.yaml is not written yet: cannot read"), "{ran}");
     assert_eq!(world.read("settings.yaml"), "a: 2 # one\n");
 }
@@ -200,13 +211,13 @@ fn a_file_that_became_a_link_to_the_outside_is_told_and_waits() {
 fn a_file_with_a_fault_is_told_and_waits() {
     assert_told_and_waits(
         |world| world.write("settings.yaml", "a: [\n"),
-        "`settings.yaml` has a fault",
+        "settings.yaml is not written yet: 1:4: ",
     );
 }
 
 #[test]
 fn a_file_that_is_no_text_any_more_is_told_and_waits() {
-    assert_told_and_waits(|world| world.write("settings.yaml", b"a: \xff\n"), "is not UTF-8 text");
+    assert_told_and_waits(|world| world.write("settings.yaml", b"a: \xff\n"), "is not UTF-8");
 }
 
 #[test]
@@ -248,7 +259,7 @@ fn one_file_that_cannot_be_written_holds_no_other_back() {
 
     assert_eq!(world.read("b.yaml"), "b: {x: 2}\n");
     assert_snapshot!(outbox(&world), @r"
-    a.yaml|1|1|`a.yaml` has a fault
+    a.yaml|1|1|1:4: unclosed bracket '{'
     b.yaml|2|0|
     ");
 }
