@@ -144,8 +144,9 @@ impl Table {
     /// What is out of line; none if the file was never imported.
     pub fn drift(&self) -> Option<BTreeMap<Key, Kind>> {
         let is_skipped = self.skipped.as_ref() == Some(&self.file);
-        let classes = self.classes(if is_skipped { &self.seed } else { &self.file });
+        let classes = self.classes(&self.file);
         let kind = |(key, class)| match class {
+            Class::Add | Class::Update | Class::Delete if is_skipped => None,
             Class::Add | Class::Update => Some((key, Kind::UpdateAvailable)),
             Class::Delete => Some((key, Kind::KeyRemoved)),
             Class::Keep if self.seed.contains_key(&key) => Some((key, Kind::EditedHere)),
