@@ -70,7 +70,12 @@ pub fn comments_tell_secrets(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let mut comments = String::new();
     for line in text.lines() {
-        if let Some(at) = line.find('#').or_else(|| line.find("//")).or_else(|| line.find("/*")) {
+        let at = ["#", "//", "/*"].into_iter().find_map(|mark| {
+            let is_free =
+                |at: &usize| line[..*at].chars().next_back().is_none_or(char::is_whitespace);
+            line.match_indices(mark).map(|(at, _)| at).find(is_free)
+        });
+        if let Some(at) = at {
             comments.push_str(line[at..].trim_start_matches(['#', '/', '*']));
             comments.push('\n');
         }

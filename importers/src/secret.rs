@@ -72,6 +72,19 @@ pub fn secrets_in(key: &Key, value: &Value) -> Vec<String> {
 }
 
 fn each_secret(key: &Key, value: &Value, found: &mut dyn FnMut(Cow<'_, str>)) {
+    // Most keys are seen to be plain at a glance, and most values are of one text.
+    if !name::may_tell(key.as_str()) {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => return,
+            Value::String(text) => {
+                if is_secret_text(Named::Plain, text) {
+                    found(text.into());
+                }
+                return;
+            }
+            Value::Array(_) | Value::Object(_) => {}
+        }
+    }
     let mut path: Vec<Cow<'_, str>> = key.segments().collect();
     let named = name::of(&path);
     visit(named, &mut path, value, found);

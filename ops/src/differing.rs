@@ -1,6 +1,8 @@
 //! The keys of a layer whose seed and live value are not the same. The database compares, and
 //! hands over only those.
 
+use std::collections::HashMap;
+
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
     Statement,
@@ -22,6 +24,9 @@ pub(crate) struct Row {
     pub live: Option<String>,
     pub live_format: Option<String>,
 }
+
+/// The rows of each layer, by its namespace and name.
+pub(crate) type ByLayer = HashMap<(String, String), Vec<Row>>;
 
 /// Texts are compared: two of one value, such as maps in another order, differ here.
 const EDITED: &str = "

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use setpoint_importers::{Key, Limits, TypedValue, ValueType};
 
-use crate::differing::{Row, differing};
+use crate::differing::{ByLayer, Row, differing};
 use crate::ignore::{self, Ignored};
 use crate::import::{Difference, differences};
 use crate::plan::{Origin, SourceStatus};
@@ -97,11 +97,13 @@ pub async fn report(
     let known = imported(db).await?;
     let mut declared = with_known(declared, &known, root)?;
     declared.retain(|it| only.is_empty() || only.contains(&it.path));
+    let (states, rows) = tokio::join!(states(&declared, &known, limits), edited(db, &declared));
+    let (states, rows) = (states?, rows?);
     let mut drift = Vec::new();
     let mut sources = Vec::new();
     let mut skipped = HashSet::new();
-    for one in &declared {
-        match state_of(one, &known, limits)? {
+    for (one, state) in declared.iter().zip(states) {
+        match state {
             Ok(mut source) => {
                 if source.status == SourceStatus::Skipped {
                     skipped.insert((one.namespace.clone(), one.path.clone()));
@@ -113,9 +115,9 @@ pub async fn report(
         }
     }
     let files = declared.len();
-    drift.extend(differences(db, &sources, root).await?.into_iter().map(Drift::from));
+    drift.extend(differences(db, &sources, root, &rows).await?.into_iter().map(Drift::from));
     let settled: Vec<&Declared> = declared.iter().filter(|it| is_known(it, &known)).collect();
-    drift.extend(edited_in_unchanged(db, &settled, &sources, only.is_empty()).await?);
+    drift.extend(edited_in_unchanged(rows, &settled, &sources, only.is_empty())?);
 
     drift.retain(|it| {
         let is_update = matches!(it.kind, Kind::UpdateAvailable | Kind::KeyRemoved);
@@ -167,6 +169,30 @@ fn is_known(declared: &Declared, known: &[Imported]) -> bool {
     known.iter().any(|it| it.namespace == declared.namespace && it.path == declared.path)
 }
 
+/// The files as they are, each as [`state_of`] tells. They are read while the database compares.
+async fn states(
+    declared: &[Declared],
+    known: &[Imported],
+    limits: &Limits,
+) -> Result<Vec<Result<ReadSource, Drift>>> {
+    let (declared, known, limits) = (declared.to_vec(), known.to_vec(), limits.clone());
+    let read =
+        move || declared.iter().map(|it| state_of(it, &known, &limits)).collect::<Result<_>>();
+    tokio::task::spawn_blocking(read).await.expect("reading files does not panic")
+}
+
+/// What differs in each layer that `declared` files go into.
+async fn edited(db: &impl ConnectionTrait, declared: &[Declared]) -> Result<ByLayer> {
+    let layers: BTreeSet<_> =
+        declared.iter().map(|it| (it.namespace.clone(), it.layer.clone())).collect();
+    let mut edited = ByLayer::new();
+    for (namespace, layer) in layers {
+        let rows = differing(db, &namespace, &layer).await?;
+        edited.insert((namespace, layer), rows);
+    }
+    Ok(edited)
+}
+
 /// The file as it is, or that it is not there to be compared.
 fn state_of(
     declared: &Declared,
@@ -192,8 +218,8 @@ fn state_of(
 
 /// What is not as it was imported, of files that say what they said then: the database compares,
 /// and hands over what differs.
-async fn edited_in_unchanged(
-    db: &impl ConnectionTrait,
+fn edited_in_unchanged(
+    mut rows: ByLayer,
     declared: &[&Declared],
     sources: &[ReadSource],
     own: bool,
@@ -223,13 +249,14 @@ async fn edited_in_unchanged(
         if !is_left && !wants_own {
             continue;
         }
-        for row in differing(db, namespace, layer).await? {
+        let name = (namespace.to_owned(), layer.to_owned());
+        for row in rows.remove(&name).unwrap_or_default() {
             let is_told = match row.source.as_deref() {
                 Some(source) => merged.contains(&(namespace, source)),
                 None => !wants_own,
             };
             if !is_told {
-                drift.extend(edited(row, namespace, layer)?);
+                drift.extend(drift_of(row, namespace, layer)?);
             }
         }
     }
@@ -237,7 +264,7 @@ async fn edited_in_unchanged(
 }
 
 /// Nothing if the texts differ and the values do not.
-fn edited(row: Row, namespace: &str, layer: &str) -> Result<Option<Drift>> {
+fn drift_of(row: Row, namespace: &str, layer: &str) -> Result<Option<Drift>> {
     let base = rows::side(row.seed.as_deref(), row.seed_format.as_deref())?;
     let ours = rows::side(row.live.as_deref(), row.live_format.as_deref())?;
     if base == ours {

@@ -10,6 +10,7 @@ use setpoint_entity::{seed, setting};
 use setpoint_importers::{Entry, Key, Limits, Place, TypedValue};
 
 use crate::apply::head;
+use crate::differing::{ByLayer, Row};
 use crate::error::Claim;
 use crate::file::Rewrite;
 use crate::merge::{Outcome, merge};
@@ -207,7 +208,7 @@ pub async fn plan(
     let mut exposed = HashSet::new();
     let mut unused: BTreeSet<&Key> = choices.by_key.keys().collect();
     for ((namespace, name), layer) in &mut layers {
-        let (moved, joined) = compare(db, namespace, name, layer, &sources, root).await?;
+        let (moved, joined) = compare(db, namespace, name, layer, &sources, root, None).await?;
         moves.extend(moved);
         let is_live = |key: &&&Key| layer.live.get(**key).is_some_and(|it| !secret::is_safe(it));
         let live = layer.held.iter().filter(is_live);
@@ -247,7 +248,8 @@ pub async fn plan(
     Ok(Import { plan, sources, rewrites })
 }
 
-/// Fills `layer` with what the database has and merges the three sides.
+/// Fills `layer` with what the database has and merges the three sides. `edited` is what differs
+/// in the database, if that is known.
 async fn compare(
     db: &impl ConnectionTrait,
     namespace: &str,
@@ -255,8 +257,9 @@ async fn compare(
     layer: &mut Layer<'_>,
     sources: &[ReadSource],
     root: &Path,
+    edited: Option<&[Row]>,
 ) -> Result<(Vec<Move>, Vec<Merged>)> {
-    load(db, namespace, name, layer, sources).await?;
+    load(db, namespace, name, layer, sources, edited).await?;
     let moved = moving::move_renamed(namespace, name, layer, sources)?;
     refuse_second_claims(namespace, layer, sources, root)?;
     let merged = merge_layer(layer, sources);
@@ -283,10 +286,13 @@ pub(crate) async fn differences(
     db: &impl ConnectionTrait,
     sources: &[ReadSource],
     root: &Path,
+    edited: &ByLayer,
 ) -> Result<Vec<Difference>> {
     let mut differences = Vec::new();
     for ((namespace, name), mut layer) in collect(sources)? {
-        let (_, merged) = compare(db, &namespace, &name, &mut layer, sources, root).await?;
+        let place = (namespace.clone(), name.clone());
+        let rows = edited.get(&place).map(Vec::as_slice);
+        let (_, merged) = compare(db, &namespace, &name, &mut layer, sources, root, rows).await?;
         let differs = merged.into_iter().filter(|it| it.class != Class::Converge);
         differences.extend(differs.map(|one| {
             let kept = one.class == Class::Keep;

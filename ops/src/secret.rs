@@ -124,6 +124,9 @@ impl Interpretation {
         if let Some(is_secret) = self.secrets_in_file.say(raw_key) {
             return is_secret && tells_something(value);
         }
+        if self.mapping.is_identity() {
+            return self.secrets.is_secret(raw_key, value);
+        }
         if value.json.is_array() && !self.mapping.split.is_empty() {
             let (place, span) = (Place::START, Span::default());
             let list = Entry { key: raw_key.clone(), value: value.clone(), place, span };

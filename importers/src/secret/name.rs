@@ -1,6 +1,9 @@
 //! What a name says of its value, by its last words.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 
 /// From the least to the most that it makes a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +16,32 @@ pub(super) enum Named {
     Text,
     /// Numbers are secrets too.
     Anything,
+}
+
+/// Whether a name of a secret may be in the text of a key: each has one of these in it.
+pub(super) fn may_tell(key: &str) -> bool {
+    const PARTS: [&str; 16] = [
+        "pass",
+        "pwd",
+        "pin",
+        "secret",
+        "token",
+        "cred",
+        "bearer",
+        "psk",
+        "key",
+        "string",
+        "url",
+        "hash",
+        "auth",
+        "signature",
+        "code",
+        "phrase",
+    ];
+    static KNOWN: LazyLock<Option<AhoCorasick>> =
+        LazyLock::new(|| AhoCorasick::builder().ascii_case_insensitive(true).build(PARTS).ok());
+    // Other letters may have one of these as their small form.
+    !key.is_ascii() || KNOWN.as_ref().is_none_or(|known| known.is_match(key))
 }
 
 /// What the last segment says, or one above it that holds nothing but secrets.

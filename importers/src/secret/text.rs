@@ -6,6 +6,11 @@ use super::name::{self, Named};
 
 /// Whether the text holds a secret, whatever its name is.
 pub(super) fn shows_secret(text: &str) -> bool {
+    // `a://b:c@d` is the shortest there is.
+    const SHORTEST: usize = 9;
+    if text.len() < SHORTEST {
+        return false;
+    }
     is_private_key(text)
         || is_authorization(text)
         || is_issued(text)
@@ -61,12 +66,13 @@ fn is_issued(text: &str) -> bool {
         "pypi-",
         "hf_",
     ];
-    let is_word = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let is_word =
+        || text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.'));
     let is_marked =
         MARKS.iter().any(|mark| text.strip_prefix(mark).is_some_and(|rest| rest.len() >= 16));
     let is_signed = text.starts_with("eyJ") && text.matches('.').count() == 2 && text.len() > 40;
     let is_hook = text.contains("hooks.slack.com/services/");
-    is_word && (is_marked || is_signed) || is_hook
+    (is_marked || is_signed) && is_word() || is_hook
 }
 
 /// Whether the text is all of a placeholder that a template or a shell replaces.

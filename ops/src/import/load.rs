@@ -10,7 +10,7 @@ use setpoint_entity::{seed, setting};
 use setpoint_importers::Key;
 
 use super::{Layer, Seed};
-use crate::differing::differing;
+use crate::differing::{Row, differing};
 use crate::plan::SourceStatus;
 use crate::setting::layer as setting_layer;
 use crate::source::ReadSource;
@@ -28,6 +28,7 @@ pub(super) async fn load(
     name: &str,
     layer: &mut Layer<'_>,
     sources: &[ReadSource],
+    edited: Option<&[Row]>,
 ) -> Result<()> {
     // Keys that have other names now are looked for among all seeds.
     let here = sources.iter().filter(|it| it.status.is_merged() && is_of(it, namespace, name));
@@ -62,7 +63,13 @@ pub(super) async fn load(
     if differs.len() > seeds / FEW {
         return load_all(db, namespace, name, layer).await;
     }
-    differs.extend(differing(db, namespace, name).await?.into_iter().map(|it| it.key));
+    match edited {
+        Some(rows) => differs.extend(rows.iter().map(|it| it.key.clone())),
+        None => {
+            let rows = differing(db, namespace, name).await?;
+            differs.extend(rows.into_iter().map(|it| it.key));
+        }
+    }
     if differs.len() > seeds / FEW {
         return load_all(db, namespace, name, layer).await;
     }
