@@ -34,6 +34,7 @@ pub mod write_back;
 mod bulk;
 mod differing;
 mod error;
+mod open;
 mod rows;
 
 pub use error::{Error, Result};

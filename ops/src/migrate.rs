@@ -29,7 +29,9 @@ pub struct Migrated {
 /// # Errors
 ///
 /// [`Error::Unwritable`] if the originals cannot be copied to `backups`, [`Error::Stale`] and
-/// what [`database::open`] says: nothing has changed then. [`Error::NotVerified`].
+/// what [`database::open`] says: nothing has changed then. What a file that is to be rewritten
+/// fails with: [`Error::ReadOnly`], [`Error::EditedMeanwhile`]; the database has not changed
+/// then. [`Error::NotVerified`] and [`Error::NotReadBack`]: it has.
 pub async fn migrate(
     location: &Location,
     settings: Settings,

@@ -14,10 +14,11 @@ use serde::Serialize;
 use setpoint_entity::{change, head, outbox, resolution, seed, setting};
 use setpoint_importers::{Key, Limits, TypedValue};
 
-pub use crate::adopt::Left;
-use crate::adopt::{Open, home, saying_what_it_can, seeds_of};
+use crate::adopt::home;
 use crate::apply::{lock_head, remember};
 use crate::database::Database;
+pub use crate::open::Left;
+use crate::open::{Open, saying_what_it_can, seeds_of};
 use crate::plan::{Author, Base, Kind, Plan};
 use crate::setting::within;
 use crate::source::{Declared, Imported, ReadSource, imported};
