@@ -77,6 +77,33 @@ impl Rules {
     }
 }
 
+/// The plan as it may be shown: without values that were live before their keys were secrets.
+/// Nothing if it has none. It cannot be applied.
+pub fn hidden(plan: &Plan, rules: impl Fn(&str) -> Rules) -> Option<Plan> {
+    let mut known = HashMap::new();
+    let mut secrets = Vec::new();
+    for (at, change) in plan.changes.iter().enumerate() {
+        let rules = known.entry(change.namespace.as_str()).or_insert_with_key(|it| rules(it));
+        let sides = [&change.before, &change.after, &change.seed];
+        if sides.into_iter().flatten().any(|it| rules.is_secret(&change.key, it)) {
+            secrets.push(at);
+        }
+    }
+    if secrets.is_empty() {
+        return None;
+    }
+    let mut shown = plan.clone();
+    for at in secrets {
+        let change = &mut shown.changes[at];
+        for side in [&mut change.before, &mut change.after, &mut change.seed] {
+            if side.as_ref().is_some_and(|it| !is_safe(it)) {
+                *side = Some(Value::from("****").into());
+            }
+        }
+    }
+    Some(shown)
+}
+
 /// Whether `value` may be stored at the key of a secret.
 pub(crate) fn is_safe(value: &TypedValue) -> bool {
     !tells_something(value)

@@ -5,6 +5,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 use setpoint_entity::source;
 use setpoint_importers::Limits;
 
+use crate::apply::lock_head;
 use crate::database::Database;
 use crate::plan::SourceStatus;
 use crate::source::{Declared, imported, read};
@@ -26,6 +27,8 @@ pub async fn skip(
 ) -> Result<Vec<String>> {
     let work = async {
         let transaction = db.begin().await?;
+        // An import that goes on at the same time would take it back.
+        lock_head(&transaction).await?;
         let mut skipped = Vec::new();
         for read in read(declared, &imported(&transaction).await?, limits)? {
             let path = read.declared.path.clone();

@@ -266,14 +266,10 @@ impl Context {
         how: &How,
         make: impl AsyncFn(&DatabaseTransaction) -> Result<Plan, Error>,
     ) -> miette::Result<Exit> {
-        let mut rules = HashMap::new();
-        for namespace in self.loaded.config.namespaces.keys() {
-            rules.insert(namespace.clone(), self.loaded.secrets(namespace)?);
-        }
-        let rules = |namespace: &str| rules.get(namespace).cloned().unwrap_or_default();
+        let rules = self.rules()?;
         if how.is_dry() {
             let plan = self.read(make).await?;
-            refuse_plan(&plan, rules)?;
+            refuse_plan(&plan, &rules)?;
             return view::planned(self, how, &plan);
         }
         let work = async |db: &Database| {
@@ -283,7 +279,7 @@ impl Context {
                 let plan = make(&snapshot).await;
                 drop(snapshot);
                 let plan = plan?;
-                refuse_plan(&plan, rules)?;
+                refuse_plan(&plan, &rules)?;
                 match apply(db, &plan, &[], Channel::Cli, Utc::now()).await {
                     Err(Error::Stale { .. }) if tries < TRIES => tries += 1,
                     applied => return Ok((plan, applied?)),
@@ -340,6 +336,15 @@ impl Context {
             !known.iter().any(|row| (&row.namespace, &row.path) == (&it.namespace, &it.path))
         };
         Ok(bundle.sources.iter().filter(is_new).cloned().collect())
+    }
+
+    /// The same of every namespace.
+    fn rules(&self) -> Result<impl Fn(&str) -> Rules, config::ConfigError> {
+        let mut rules = HashMap::new();
+        for namespace in self.loaded.config.namespaces.keys() {
+            rules.insert(namespace.clone(), self.loaded.secrets(namespace)?);
+        }
+        Ok(move |namespace: &str| rules.get(namespace).cloned().unwrap_or_default())
     }
 
     /// What somebody has said of the secrets of this namespace.

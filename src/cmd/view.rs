@@ -9,21 +9,24 @@ use serde::Serialize;
 use setpoint_ops::TypedValue;
 use setpoint_ops::apply::Applied;
 use setpoint_ops::plan::{Change, Class, FoundSecret, Plan};
+use setpoint_ops::secret::hidden;
 
 use super::{Context, How};
 use crate::console::{self, Exit};
 
 /// Shows a plan that is not carried out, and writes it where it is wanted.
 pub(super) fn planned(context: &Context, how: &How, plan: &Plan) -> miette::Result<Exit> {
+    let hidden = hidden(plan, context.rules()?);
+    let shown = hidden.as_ref().unwrap_or(plan);
     if let Some(path) = &how.out {
         let text = serde_json::to_string_pretty(plan).into_diagnostic()?;
         let written = fs::write(path, text + "\n").into_diagnostic();
         written.wrap_err_with(|| format!("cannot write {}", path.display()))?;
     }
     if context.json {
-        console::show_json(plan)?;
+        console::show_json(shown)?;
     } else {
-        console::show(text(plan))?;
+        console::show(text(shown))?;
         if let Some(path) = &how.out {
             console::tell(format_args!("carry it out with `setpoint apply {}`", path.display()));
         }
@@ -40,6 +43,8 @@ pub(super) fn applied(context: &Context, plan: &Plan, applied: Applied) -> miett
         plan: &'a Plan,
     }
     let revision = applied.revision();
+    let hidden = hidden(plan, context.rules()?);
+    let plan = hidden.as_ref().unwrap_or(plan);
     if context.json {
         console::show_json(&Done { revision, plan })?;
     } else {

@@ -227,6 +227,26 @@ fn a_setting_that_becomes_a_secret_is_told_to_be_live() {
 }
 
 #[test]
+fn a_value_from_before_its_key_was_a_secret_is_not_shown_in_plans() {
+    let world = World::sqlite();
+    world.migrate("alpha: swordfish\nport: 1\n");
+    world.write("setpoint.toml", "[namespaces.default]\nsecret = [\"alpha\"]\n");
+
+    let set = ["set", "alpha", "env:ALPHA"];
+    let planned = [&set[..], &["--dry-run"]].concat();
+    let shown = [
+        world.run(&planned).to_string(),
+        world.run(&[&planned[..], &["--json"]].concat()).to_string(),
+        world.run(&set).to_string(),
+        world.refusal(&["revert", "2"]),
+    ];
+
+    assert!(shown[2].contains("~ alpha = \"****\" -> \"env:ALPHA\""), "{}", shown[2]);
+    assert!(shown[3].starts_with("1 secret::value; "), "{}", shown[3]);
+    assert!(!shown.iter().any(|it| it.contains("swordfish")), "{shown:?}");
+}
+
+#[test]
 fn a_secret_that_becomes_public_is_taken() {
     let world = World::sqlite();
     world.migrate("token: a1\nport: 1\n");
