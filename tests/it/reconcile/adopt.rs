@@ -29,6 +29,7 @@ on_both![
     a_value_of_a_type_that_the_file_has_not_is_refused,
     an_edit_in_what_an_alias_uses_is_refused,
     an_edit_in_an_alias_is_refused_and_takes_the_others_with_it,
+    all_leaves_out_what_cannot_be_adopted_and_says_so,
     a_key_that_is_in_line_is_refused,
     the_files_are_copied_first,
     adopting_is_in_the_history_and_changes_no_setting,
@@ -386,6 +387,18 @@ fn an_edit_in_an_alias_is_refused_and_takes_the_others_with_it(world: &World) {
     1 edit::refused; `settings.yaml` cannot be changed as asked
     settings.yaml:2:7: `copy.x`: `copy` is an alias of &b, line 1: changing it here would change it there too; nothing was changed; edit the file by hand there, or leave those keys as they are
     ");
+}
+
+fn all_leaves_out_what_cannot_be_adopted_and_says_so(world: &World) {
+    world.migrate(SHARED);
+    world.ok(&["set", "copy.x", "5"]);
+    world.ok(&["set", "free", "5"]);
+
+    let ran = world.run(&["adopt", "--all"]);
+
+    assert_eq!(ran.status, 0, "{ran}");
+    assert!(ran.stderr.contains("copy.x is left out: `copy` is an alias"), "{ran}");
+    assert!(world.read("settings.yaml").contains("free: 5"), "{ran}");
 }
 
 fn a_key_that_is_in_line_is_refused(world: &World) {

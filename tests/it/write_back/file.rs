@@ -67,6 +67,34 @@ fn what_a_crash_has_left_beside_the_file_does_no_harm() {
 }
 
 #[test]
+fn a_link_that_lies_where_the_file_is_written_is_not_followed() {
+    let world = World::sqlite();
+    following(&world, "settings.yaml", "a: 1\n", "");
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    symlink(outside.path(), world.path(".settings.yaml.setpoint")).unwrap();
+
+    world.ok(&["set", "a", "2"]);
+
+    assert_eq!(world.read("settings.yaml"), "a: 2\n");
+    assert_eq!(fs::read_to_string(outside.path()).unwrap(), "");
+    assert!(fs::symlink_metadata(world.path("settings.yaml")).unwrap().is_file());
+}
+
+#[test]
+fn what_a_run_wrote_that_was_killed_before_it_could_say_so_is_followed() {
+    let world = World::sqlite();
+    following(&world, "settings.yaml", "a: 1\n", "");
+    world.sql("UPDATE setting SET value = '3' WHERE key = 'a'");
+    world.write("settings.yaml", "a: 3\n");
+    world.sql("UPDATE setting SET value = '4' WHERE key = 'a'");
+
+    world.ok(&["write-back"]);
+
+    assert_eq!(world.read("settings.yaml"), "a: 4\n");
+    assert_eq!(drift(&world), [""; 0]);
+}
+
+#[test]
 fn what_a_crash_has_left_in_a_folder_of_sources_is_no_source() {
     let world = World::sqlite();
     world.write("conf/a.yaml", "a: 1\n");
