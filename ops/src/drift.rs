@@ -116,7 +116,8 @@ pub async fn report(
     }
     let files = declared.len();
     drift.extend(differences(db, &sources, root, &rows).await?.into_iter().map(Drift::from));
-    let settled: Vec<&Declared> = declared.iter().filter(|it| is_known(it, &known)).collect();
+    let settled: Vec<&Declared> =
+        declared.iter().filter(|it| known.iter().any(|row| row.is_of(it))).collect();
     drift.extend(edited_in_unchanged(rows, &settled, &sources, only.is_empty())?);
 
     drift.retain(|it| {
@@ -163,10 +164,6 @@ pub async fn report(
     });
     ignore::mark(db, &mut drift, now).await?;
     Ok(Report { drift, files })
-}
-
-fn is_known(declared: &Declared, known: &[Imported]) -> bool {
-    known.iter().any(|it| it.namespace == declared.namespace && it.path == declared.path)
 }
 
 /// The files as they are, each as [`state_of`] tells. They are read while the database compares.

@@ -27,6 +27,7 @@ mod settle;
 mod subtree;
 
 use load::load;
+pub use settle::chosen_value;
 
 /// What to do with keys that both a user and a file have changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -142,7 +142,7 @@ pub struct Imported {
 
 impl Imported {
     /// Whether it is an import of this source.
-    pub(crate) fn is_of(&self, declared: &Declared) -> bool {
+    pub fn is_of(&self, declared: &Declared) -> bool {
         (&self.namespace, &self.path) == (&declared.namespace, &declared.path)
     }
 

@@ -332,9 +332,7 @@ impl Context {
             Err(error) if is_missing(&error) => Vec::new(),
             known => known?,
         };
-        let is_new = |it: &&Declared| {
-            !known.iter().any(|row| (&row.namespace, &row.path) == (&it.namespace, &it.path))
-        };
+        let is_new = |it: &&Declared| !known.iter().any(|row| row.is_of(it));
         Ok(bundle.sources.iter().filter(is_new).cloned().collect())
     }
 

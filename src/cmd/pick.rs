@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use setpoint_ops::edit::parse_value;
-use setpoint_ops::import::Resolve;
+use setpoint_ops::import::{Resolve, chosen_value};
 use setpoint_ops::plan::{Change, Class, Plan};
-use setpoint_ops::{Error, Key};
+use setpoint_ops::{Key, TypedValue};
 
 use super::view;
 use crate::console;
@@ -48,8 +47,8 @@ pub(super) fn pick(plan: &Plan) -> miette::Result<Picked> {
                 "o" | "ours" => Resolve::Ours,
                 "t" | "theirs" => Resolve::Theirs,
                 "v" | "value" => match console::ask("the value:")? {
-                    Some(text) => match can_be(change, &text) {
-                        Ok(()) => Resolve::Value(text),
+                    Some(text) => match chosen_value(&change.key, sides(change), &text) {
+                        Ok(_) => Resolve::Value(text),
                         Err(error) => {
                             console::tell(error);
                             continue;
@@ -80,12 +79,10 @@ pub(super) fn pick(plan: &Plan) -> miette::Result<Picked> {
     Ok(picked)
 }
 
-fn place_of(change: &Change) -> (String, String, Key) {
-    (change.namespace.clone(), change.layer.clone(), change.key.clone())
+fn sides(change: &Change) -> (Option<&TypedValue>, Option<&TypedValue>) {
+    (change.before.as_ref(), change.after.as_ref())
 }
 
-/// Whether `text` is a value that the key of a conflict can have.
-fn can_be(conflict: &Change, text: &str) -> Result<(), Error> {
-    let example = conflict.before.as_ref().or(conflict.after.as_ref());
-    parse_value(&conflict.key, text, None, example.filter(|it| !it.json.is_object())).map(drop)
+fn place_of(change: &Change) -> (String, String, Key) {
+    (change.namespace.clone(), change.layer.clone(), change.key.clone())
 }

@@ -95,14 +95,27 @@ pub(super) fn settle(
 
 impl Resolve {
     fn settled(&self, conflict: &Merged) -> Result<Settled> {
-        let example = conflict.before.as_ref().or(conflict.after.as_ref());
-        let example = example.filter(|it| !matches!(it.json, serde_json::Value::Object(_)));
+        let sides = || (conflict.before.as_ref(), conflict.after.as_ref());
         Ok(match self {
             Self::Ours => Settled::Ours,
             Self::Theirs => Settled::Theirs,
-            Self::Value(text) => Settled::Value(parse_value(&conflict.key, text, None, example)?),
+            Self::Value(text) => Settled::Value(chosen_value(&conflict.key, sides(), text)?),
         })
     }
+}
+
+/// Reads `text` as a value for a key in conflict: of the type of what is live, or else of what the
+/// file says.
+///
+/// # Errors
+///
+/// As [`parse_value`].
+pub fn chosen_value(
+    key: &Key,
+    (ours, theirs): (Option<&TypedValue>, Option<&TypedValue>),
+    text: &str,
+) -> Result<TypedValue> {
+    parse_value(key, text, None, ours.or(theirs).filter(|it| !it.json.is_object()))
 }
 
 impl Settled {

@@ -72,9 +72,7 @@ pub(crate) fn move_out(
         meaning.secrets.extend(moved);
         // Comments may say the values too.
         meaning.masked = Some(kept);
-        let last = known.iter().find(|it| {
-            (&it.namespace, &it.path) == (&source.declared.namespace, &source.declared.path)
-        });
+        let last = known.iter().find(|it| it.is_of(&source.declared));
         source.status = match last {
             Some(last) if last.tree_hash == meaning.tree_hash => SourceStatus::SameMeaning,
             Some(_) => SourceStatus::Changed,
