@@ -1,0 +1,3 @@
+//! The wire, and a client that speaks it.
+
+pub mod types;
