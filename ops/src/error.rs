@@ -40,6 +40,13 @@ pub enum Error {
     )]
     WrongType { key: String, value: String, wanted: String },
 
+    #[error("this is no value for `{key}`: {}", reasons.join("; "))]
+    #[diagnostic(
+        code(setting::schema),
+        help("nothing was changed; the schema of the namespace says what is valid")
+    )]
+    Schema { key: String, reasons: Vec<String> },
+
     #[error("a map cannot be the value of `{key}`")]
     #[diagnostic(
         code(setting::map),
@@ -283,6 +290,27 @@ pub enum Error {
     )]
     Locked { place: String },
 
+    #[error("{place} is gone")]
+    #[diagnostic(
+        code(database::gone),
+        help("nothing was changed; put the file back, or start again with another --database")
+    )]
+    Gone { place: String },
+
+    #[error("{place} does not answer")]
+    #[diagnostic(
+        code(database::unanswered),
+        help(
+            "whether the change was made is not known: read the setting, or send the same plan \
+             again"
+        )
+    )]
+    Unanswered { place: String },
+
+    #[error("too many changes are waiting to be written")]
+    #[diagnostic(code(service::busy), help("nothing was changed; try again in a second"))]
+    Busy,
+
     #[error("cannot reach {place}")]
     #[diagnostic(
         code(database::unreachable),
@@ -392,6 +420,25 @@ impl Error {
             Some("11") => Self::Damaged { place },
             Some("26") => Self::NotADatabase { place },
             _ => self,
+        }
+    }
+
+    /// The same once more, for others who waited for the same thing.
+    pub(crate) fn shared(&self) -> Self {
+        let at = |place: &String| place.clone();
+        match self {
+            Self::Locked { place } => Self::Locked { place: at(place) },
+            Self::DiskFull { place } => Self::DiskFull { place: at(place) },
+            Self::DiskFailed { place } => Self::DiskFailed { place: at(place) },
+            Self::NotWritable { place } => Self::NotWritable { place: at(place) },
+            Self::Damaged { place } => Self::Damaged { place: at(place) },
+            Self::Gone { place } => Self::Gone { place: at(place) },
+            Self::Unanswered { place } => Self::Unanswered { place: at(place) },
+            Self::Unreachable { place, source } => {
+                Self::Unreachable { place: at(place), source: source.clone() }
+            }
+            Self::Database(error) => Self::Database(error.clone()),
+            other => Self::Database(DbErr::Custom(other.in_a_line())),
         }
     }
 
