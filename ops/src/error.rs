@@ -192,6 +192,70 @@ pub enum Error {
     #[diagnostic(code(drift::in_the_past), help("give a time to come, such as 30d or 2030-01-31"))]
     InThePast { at: String },
 
+    #[error("`{name}` cannot be the name of a token")]
+    #[diagnostic(
+        code(token::bad_name),
+        help("there is no new token; give 1 to 100 of A-Z a-z 0-9 . _ -, a letter or digit first")
+    )]
+    BadTokenName { name: String },
+
+    #[error("this is a token, not the name of one")]
+    #[diagnostic(
+        code(token::not_a_name),
+        help(
+            "nothing was changed; `setpoint token list` has the names. What is typed in a command \
+             can be seen by others: revoke that token"
+        )
+    )]
+    TokenForName,
+
+    #[error("a token cannot be for these namespaces: {namespaces}")]
+    #[diagnostic(
+        code(token::bad_namespaces),
+        help(
+            "there is no new token; give one or more names of A-Z a-z 0-9 _ - ., or none for all \
+             namespaces"
+        )
+    )]
+    BadNamespaces { namespaces: String },
+
+    #[error("a token that expires at {at} would be of no use: that is in the past")]
+    #[diagnostic(
+        code(token::expiry),
+        help("there is no new token; give a time to come, such as 90d or 2030-01-31")
+    )]
+    TokenExpiry { at: String },
+
+    #[error("there is a token `{name}`, or was")]
+    #[diagnostic(
+        code(token::exists),
+        help("there is no new token; choose another name: one is never used again")
+    )]
+    TokenExists { name: String },
+
+    #[error("there is no token `{name}`")]
+    #[diagnostic(
+        code(token::no_such_name),
+        help("nothing was changed; `setpoint token list` has the names")
+    )]
+    UnknownToken { name: String },
+
+    #[error("token `{name}` was revoked at {at} by {by}")]
+    #[diagnostic(
+        code(token::revoked_before),
+        help("nothing was changed; it is refused since then")
+    )]
+    RevokedBefore { name: String, at: String, by: String },
+
+    #[error("the operating system gives no random numbers: {reason}")]
+    #[diagnostic(
+        code(token::no_randomness),
+        help(
+            "there is no new token; run the command again once the machine has finished starting"
+        )
+    )]
+    NoRandomness { reason: String },
+
     #[error(transparent)]
     #[diagnostic(transparent)]
     Edit(#[from] EditError),

@@ -30,6 +30,7 @@ pub mod skip;
 pub mod source;
 pub mod suggest;
 pub mod time;
+pub mod token;
 pub mod verify;
 pub mod write_back;
 

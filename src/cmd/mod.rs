@@ -47,6 +47,7 @@ mod search;
 mod set;
 mod sources;
 mod suggest;
+mod token;
 mod unset;
 mod validate;
 mod verify;
@@ -123,6 +124,8 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]
+    Token(token::Command),
+    #[command(subcommand)]
     Database(database_steps::Command),
     #[command(subcommand)]
     Config(config_show::Command),
@@ -174,6 +177,7 @@ impl Cli {
             Command::Apply(args) => apply_plan::run(&context, args).await,
             Command::Verify(args) => verify::run(&context, args).await,
             Command::Audit(command) => audit::run(&context, command).await,
+            Command::Token(command) => token::run(&context, command).await,
             Command::Database(command) => database_steps::run(&context, command).await,
             Command::Config(command) => config_show::run(&context, command),
             Command::Doctor(args) => doctor::run(&context, args).await,
@@ -205,6 +209,7 @@ impl Command {
                     | Self::Apply(_)
                     | Self::Verify(_)
                     | Self::Audit(_)
+                    | Self::Token(_)
                     | Self::Database(_)
                     | Self::Config(_)
                     | Self::Doctor(_)
