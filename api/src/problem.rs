@@ -1,7 +1,7 @@
 //! Errors as they travel: problem documents of RFC 9457, with stable codes.
 
 use miette::Diagnostic;
-use poem::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use poem::http::header::CONTENT_TYPE;
 use poem::http::{HeaderMap, HeaderValue, StatusCode};
 use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
@@ -177,7 +177,9 @@ fn faults(error: &Error) -> Vec<Fault> {
         Error::Import(error) => {
             let faults = error.faults().into_iter();
             faults
-                .map(|(place, said)| fault(None, format!("{}:{}: {said}", place.line, place.column)))
+                .map(|(place, said)| {
+                    fault(None, format!("{}:{}: {said}", place.line, place.column))
+                })
                 .collect()
         }
         Error::Refused { errors } => errors
@@ -290,9 +292,7 @@ fn of_known(status: StatusCode) -> bool {
     [400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503].contains(&status.as_u16())
 }
 
-/// Whether `headers` say that the body is a problem already.
-pub(crate) fn is_problem(headers: &HeaderMap<HeaderValue>) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(PROBLEM_JSON.as_bytes()))
-        || headers.contains_key(WWW_AUTHENTICATE)
-        || headers.contains_key(RETRY_AFTER)
+/// Whether `headers` say that the body tells a program what it is.
+pub(crate) fn is_told(headers: &HeaderMap<HeaderValue>) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"application/"))
 }

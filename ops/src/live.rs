@@ -4,13 +4,16 @@
 //! the snapshot. Whoever else writes to the database, through another process or by SQL, is
 //! followed through the change log: there is no other source of news.
 
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend};
-use setpoint_entity::head;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel};
+use setpoint_entity::{head, invalid_change};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -19,6 +22,7 @@ use crate::apply::{self, Applied, Channel};
 use crate::database::{self, Database, Location};
 use crate::edit::{self, Edits};
 use crate::plan::{Author, Base, Kind, Plan};
+use crate::token::{self, Keyring};
 use crate::{Error, Result};
 
 mod connections;
@@ -75,8 +79,11 @@ struct Shared {
     settings: database::Settings,
     connections: Connections,
     current: ArcSwap<Snapshot>,
+    keys: ArcSwap<Keyring>,
     /// Counts what was published.
     newest: watch::Sender<u64>,
+    /// Up to which count it was written down what is kept out.
+    recorded: AtomicU64,
     /// Held by whoever is about to publish.
     gate: tokio::sync::Mutex<()>,
     status: Mutex<Status>,
@@ -101,6 +108,7 @@ impl Live {
         let transaction = connections.reader.snapshot().await?;
         let head = apply::head(&transaction).await?;
         let loaded = load::everything(&transaction, &head, Arc::new(policy)).await;
+        let keys = Keyring::new(token::all(&transaction).await?);
         drop(transaction);
         let place = connections.writer.place().to_owned();
         let loaded = loaded.map_err(|error| error.at(&place))?;
@@ -109,7 +117,9 @@ impl Live {
             settings,
             connections,
             current: ArcSwap::from_pointee(loaded),
-            newest: watch::Sender::new(0),
+            keys: ArcSwap::from_pointee(keys),
+            newest: watch::Sender::new(1),
+            recorded: AtomicU64::new(0),
             gate: tokio::sync::Mutex::new(()),
             status: Mutex::new(Status {
                 checked: Instant::now(),
@@ -120,10 +130,7 @@ impl Live {
         let (jobs, waiting) = mpsc::channel(WAITING);
         let writer = tokio::spawn(writer::run(shared.clone(), waiting));
         let (stop, stopped) = watch::channel(false);
-        let follower = match following.enabled {
-            true => Some(tokio::spawn(follow::run(shared.clone(), following.poll, stopped))),
-            false => None,
-        };
+        let follower = tokio::spawn(follow::run(shared.clone(), following, stopped));
         let closing = Closing { shared: shared.clone(), stop, writer, follower };
         Ok((Self { shared, jobs }, closing))
     }
@@ -131,6 +138,11 @@ impl Live {
     /// Everything live, now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.current()
+    }
+
+    /// The tokens there are, now.
+    pub fn keys(&self) -> Arc<Keyring> {
+        self.shared.keys.load_full()
     }
 
     /// Tells whenever there is another snapshot.
@@ -196,6 +208,7 @@ impl Live {
         let db = &self.shared.connections.writer;
         let done = work(db).await.map_err(|error| error.at(db.place()))?;
         self.shared.catch_up().await?;
+        self.shared.reload_keys().await?;
         Ok(done)
     }
 
@@ -293,12 +306,45 @@ impl Shared {
             next = load::everything(db, head, current.policy.clone()).await?;
             next.generation += current.generation;
         }
-        for refused in next.refused().filter(|it| !current.refused().any(|old| old == *it)) {
+        let known: HashSet<_> = current.refused().map(|it| (it.revision, &it.key)).collect();
+        for refused in next.refused().filter(|it| !known.contains(&(it.revision, &it.key))) {
             let Refused { namespace, layer, key, revision, .. } = &**refused;
             tracing::warn!(namespace, layer, key, revision, "kept out a change made by SQL");
         }
         self.publish(next);
         Ok(true)
+    }
+
+    /// Takes the tokens as they are now: they are in no revision.
+    async fn reload_keys(&self) -> Result<()> {
+        let rows = token::all(&self.connections.reader.connection).await?;
+        self.keys.store(Arc::new(Keyring::new(rows)));
+        Ok(())
+    }
+
+    /// Writes down what is kept out, for the audit.
+    async fn record_refused(&self) -> Result<()> {
+        let published = *self.newest.borrow();
+        let current = self.current();
+        if current.refused().len() == 0 || self.recorded.load(Relaxed) == published {
+            return Ok(());
+        }
+        let rows = current.refused().map(|it| {
+            invalid_change::Model {
+                revision: it.revision,
+                namespace: it.namespace.clone(),
+                layer: it.layer.clone(),
+                key: it.key.clone(),
+                reason: it.reason.clone(),
+                at: it.at.clone(),
+            }
+            .into_active_model()
+        });
+        let insert = invalid_change::Entity::insert_many(rows);
+        let insert = insert.on_conflict(OnConflict::new().do_nothing().to_owned());
+        insert.exec_without_returning(&self.connections.writer.connection).await?;
+        self.recorded.store(published, Relaxed);
+        Ok(())
     }
 
     fn tell(&self, change: impl FnOnce(&mut Status)) {
@@ -315,7 +361,7 @@ pub struct Closing {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     writer: JoinHandle<()>,
-    follower: Option<JoinHandle<()>>,
+    follower: JoinHandle<()>,
 }
 
 impl Closing {
@@ -327,9 +373,7 @@ impl Closing {
     /// [`Error::Database`] if the last work cannot be finished.
     pub async fn close(self) -> Result<()> {
         self.stop.send_replace(true);
-        if let Some(follower) = self.follower {
-            drop(follower.await);
-        }
+        drop(self.follower.await);
         drop(self.writer.await);
         match Arc::try_unwrap(self.shared) {
             Ok(shared) => shared.connections.close().await,

@@ -104,7 +104,9 @@ impl Schema {
         if let Some(member) = schema.get("properties").and_then(|it| it.get(name)) {
             found.push(member);
         }
-        for (pattern, member) in schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten() {
+        for (pattern, member) in
+            schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten()
+        {
             let probe = json!({ "type": "string", "pattern": pattern });
             if build(&probe).is_ok_and(|it| it.is_valid(&Value::from(name))) {
                 found.push(member);

@@ -82,17 +82,8 @@ async fn silence_triggers(db: &DatabaseTransaction, revision: i64) -> Result<()>
 }
 
 async fn write_revisions(db: &DatabaseTransaction, revisions: &[revision::Model]) -> Result<()> {
-    let columns = [
-        "id",
-        "at",
-        "actor",
-        "channel",
-        "kind",
-        "reason",
-        "plan_hash",
-        "previous_hash",
-        "hash",
-    ];
+    let columns =
+        ["id", "at", "actor", "channel", "kind", "reason", "plan_hash", "previous_hash", "hash"];
     let rows = revisions.iter().cloned().map(|it| {
         [
             it.id.into(),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Shared;
+use super::{Following, Shared};
 use crate::database::Location;
 use crate::{Error, Result};
 
@@ -45,10 +45,15 @@ const HINT_LASTS: Duration = Duration::from_millis(500);
 const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
 
 /// Follows the database until it is told to stop.
-pub(super) async fn run(shared: Arc<Shared>, poll: Duration, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    following: Following,
+    mut stop: watch::Receiver<bool>,
+) {
     let hint = Arc::new(Notify::new());
     // Dropped at the end of this function, which ends the events.
     let (_watcher, listener) = match &shared.location {
+        _ if !following.enabled => (None, None),
         Location::Sqlite(path) => (watch_folder(&shared, path, hint.clone()), None),
         Location::Postgres(url) => {
             (None, Some(tokio::spawn(listen(shared.clone(), url.clone(), hint.clone()))))
@@ -60,17 +65,26 @@ pub(super) async fn run(shared: Arc<Shared>, poll: Duration, mut stop: watch::Re
         let hinted = tokio::select! {
             _ = stop.changed() => break,
             () = hint.notified() => true,
-            () = sleep(poll) => false,
+            () = sleep(following.poll) => false,
         };
         let looked = match hinted {
             true => look_for_a_while(&shared, &mut eyes, &hint).await,
-            false => shared.catch_up().await.map(drop),
+            false => look_around(&shared, following.enabled).await,
         };
         report(&shared, looked);
     }
     if let Some(listener) = listener {
         listener.abort();
     }
+}
+
+/// Looks at everything, whatever has been told: also what no revision tells of.
+async fn look_around(shared: &Shared, is_enabled: bool) -> Result<()> {
+    if is_enabled {
+        shared.catch_up().await?;
+        shared.record_refused().await?;
+    }
+    shared.reload_keys().await
 }
 
 fn report(shared: &Shared, looked: Result<()>) {
@@ -87,15 +101,14 @@ fn report(shared: &Shared, looked: Result<()>) {
 }
 
 /// Looks until there is something new, or the hint was about our own writes.
-async fn look_for_a_while(
-    shared: &Shared,
-    eyes: &mut Eyes,
-    hint: &Notify,
-) -> Result<()> {
+async fn look_for_a_while(shared: &Shared, eyes: &mut Eyes, hint: &Notify) -> Result<()> {
     let mut pause = SHORTEST_PAUSE;
     let mut until = Instant::now() + HINT_LASTS;
     loop {
-        let is_new = eyes.see_a_change(shared).await? && shared.catch_up().await?;
+        let is_new = eyes.see_a_change(shared).await? && {
+            shared.reload_keys().await?;
+            shared.catch_up().await?
+        };
         if is_new || shared.connections.file.is_none() || Instant::now() >= until {
             return Ok(());
         }
@@ -143,11 +156,7 @@ impl Eyes {
 }
 
 /// Hints at every write to the database or its `-wal`.
-fn watch_folder(
-    shared: &Shared,
-    path: &Path,
-    hint: Arc<Notify>,
-) -> Option<RecommendedWatcher> {
+fn watch_folder(shared: &Shared, path: &Path, hint: Arc<Notify>) -> Option<RecommendedWatcher> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_owned);

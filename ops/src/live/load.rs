@@ -88,8 +88,7 @@ pub(super) async fn delta(
     let columns = ["id", "at", "actor", "channel", "kind", "reason"];
     let range = || [after.into(), head.revision.into()];
     let condition = "id > $1 AND id <= $2";
-    let mut revisions: Vec<Of> =
-        bulk::select(db, &columns, "revision", condition, range()).await?;
+    let mut revisions: Vec<Of> = bulk::select(db, &columns, "revision", condition, range()).await?;
     revisions.sort_by_key(|it| it.0);
     let columns = ["revision", "namespace", "layer", "key", "after", "after_format"];
     let condition = "revision > $1 AND revision <= $2";
@@ -110,7 +109,9 @@ pub(super) async fn delta(
             let (at, actor, channel) = (at.clone(), actor.clone(), Some(channel.clone()));
             let row = Row { namespace, layer, key, value, format, revision, at, actor, channel };
             let (key, after) = match read(row, &policy) {
-                Read::Setting(setting) => (setting.key.clone(), Some(Arc::new(Entry::new(setting)))),
+                Read::Setting(setting) => {
+                    (setting.key.clone(), Some(Arc::new(Entry::new(setting))))
+                }
                 Read::Deleted(key) => (key, None),
                 Read::Refused(one) => {
                     refused.push(one);

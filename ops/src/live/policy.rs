@@ -27,11 +27,8 @@ pub struct Space {
 impl Policy {
     pub fn new(spaces: HashMap<String, Space>) -> Self {
         let spaces = spaces.into_iter().map(|(name, space)| (name, Arc::new(space))).collect();
-        let other = Space {
-            layers: Arc::from([BASE.to_owned()]),
-            secrets: Rules::default(),
-            schema: None,
-        };
+        let other =
+            Space { layers: Arc::from([BASE.to_owned()]), secrets: Rules::default(), schema: None };
         Self { spaces, other: Arc::new(other) }
     }
 

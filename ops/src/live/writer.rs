@@ -106,9 +106,9 @@ async fn write(shared: &Shared, jobs: &mut [Job]) -> Result<Vec<Result<Written>>
         shared.publish(draft);
     }
     let snapshot = shared.current();
-    let written = done.into_iter().map(|it| {
-        it.map(|(plan, applied)| Written { plan, applied, snapshot: snapshot.clone() })
-    });
+    let written = done
+        .into_iter()
+        .map(|it| it.map(|(plan, applied)| Written { plan, applied, snapshot: snapshot.clone() }));
     Ok(written.collect())
 }
 
