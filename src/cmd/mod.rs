@@ -51,6 +51,7 @@ mod unset;
 mod validate;
 mod verify;
 mod view;
+mod watch;
 mod write_back;
 
 /// Moves an application's configuration files into a database and keeps the two reconciled
@@ -120,6 +121,7 @@ enum Command {
     Plan(plan_show::Args),
     Apply(apply_plan::Args),
     Verify(verify::Args),
+    Watch(watch::Args),
     #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]
@@ -173,6 +175,7 @@ impl Cli {
             Command::Plan(args) => plan_show::run(&context, args).await,
             Command::Apply(args) => apply_plan::run(&context, args).await,
             Command::Verify(args) => verify::run(&context, args).await,
+            Command::Watch(args) => watch::run(&context, args).await,
             Command::Audit(command) => audit::run(&context, command).await,
             Command::Database(command) => database_steps::run(&context, command).await,
             Command::Config(command) => config_show::run(&context, command),
@@ -204,6 +207,7 @@ impl Command {
                     | Self::Plan(_)
                     | Self::Apply(_)
                     | Self::Verify(_)
+                    | Self::Watch(_)
                     | Self::Audit(_)
                     | Self::Database(_)
                     | Self::Config(_)
