@@ -7,6 +7,7 @@ use clap::Parser;
 mod cmd;
 mod config;
 mod console;
+mod load_test;
 mod log;
 mod seeds;
 

@@ -36,6 +36,7 @@ mod history;
 mod ignore;
 mod import;
 mod list;
+mod load_test;
 mod man;
 mod migrate;
 mod pick;
@@ -122,6 +123,7 @@ enum Command {
     Apply(apply_plan::Args),
     Verify(verify::Args),
     Watch(watch::Args),
+    LoadTest(load_test::Args),
     #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]
@@ -176,6 +178,7 @@ impl Cli {
             Command::Apply(args) => apply_plan::run(&context, args).await,
             Command::Verify(args) => verify::run(&context, args).await,
             Command::Watch(args) => watch::run(&context, args).await,
+            Command::LoadTest(args) => load_test::run(&context, args).await,
             Command::Audit(command) => audit::run(&context, command).await,
             Command::Database(command) => database_steps::run(&context, command).await,
             Command::Config(command) => config_show::run(&context, command),
@@ -208,6 +211,7 @@ impl Command {
                     | Self::Apply(_)
                     | Self::Verify(_)
                     | Self::Watch(_)
+                    | Self::LoadTest(_)
                     | Self::Audit(_)
                     | Self::Database(_)
                     | Self::Config(_)
