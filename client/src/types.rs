@@ -60,20 +60,22 @@ pub struct Hello {
 ///
 /// Each frame that tells of settings says from which revision (`after`) to which it leads. A
 /// client that holds `after` and takes it has every matching setting as it is at `revision`.
+///
+/// `S` is a setting, or for the service one that is JSON already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
-pub enum ServerFrame {
+pub enum ServerFrame<S = Setting> {
     /// Answers a client's hello.
     Welcome(Welcome),
     /// One setting has changed.
-    SettingChanged(Changed),
+    SettingChanged(Changed<S>),
     /// Several settings have changed: in one revision, or in several that a slow client was
     /// behind, each key once with its newest value.
-    SettingsBatchChanged(Changed),
+    SettingsBatchChanged(Changed<S>),
     /// A preset was applied: the reason names it.
-    PresetApplied(Changed),
+    PresetApplied(Changed<S>),
     /// All matching settings: what the client had counts no more.
-    SettingsReloaded(Reloaded),
+    SettingsReloaded(Reloaded<S>),
     /// Asks for a `Pong`. Nothing that the client wants has happened up to `revision` which it
     /// was not told.
     Ping { revision: i64 },
@@ -101,13 +103,13 @@ pub struct Welcome {
 
 /// What has changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Changed {
+pub struct Changed<S = Setting> {
     /// The revision up to which the client had been told.
     pub after: i64,
     #[serde(flatten)]
     pub position: Position,
     pub namespace: String,
-    pub changes: Vec<Change>,
+    pub changes: Vec<Change<S>>,
     /// Of the newest revision in it: when, by whom, through which door, why.
     pub at: String,
     pub actor: String,
@@ -119,21 +121,21 @@ pub struct Changed {
 
 /// A key whose effective value has changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Change {
+pub struct Change<S = Setting> {
     pub key: String,
     /// Its setting now; none if there is none any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub setting: Option<Setting>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setting: Option<S>,
 }
 
 /// Everything that a client wants to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reloaded {
+pub struct Reloaded<S = Setting> {
     #[serde(flatten)]
     pub position: Position,
     pub namespace: String,
     pub reason: ReloadReason,
-    pub settings: Vec<Setting>,
+    pub settings: Vec<S>,
 }
 
 /// Why a client gets everything.

@@ -5,6 +5,7 @@
 pub mod change;
 pub mod head;
 pub mod ignored_drift;
+pub mod invalid_change;
 pub mod outbox;
 pub mod removed_key;
 pub mod resolution;
@@ -12,3 +13,4 @@ pub mod revision;
 pub mod seed;
 pub mod setting;
 pub mod source;
+pub mod token;

@@ -27,7 +27,7 @@
 //!
 //! By value, whatever the name: a URL with a password, a private key in PEM, `name=value` where
 //! that name is a secret's, `Bearer …` and `Basic …`, a signed token (JWT), a token that its issuer
-//! marks (`ghp_…`, `xoxb-…`, `sk_live_…`), a webhook of Slack.
+//! marks (`ghp_…`, `xoxb-…`, `sk_live_…`, `sp_…` of Setpoint), a webhook of Slack.
 //!
 //! Never: booleans (and `true`, `no`, `off` as text), null, what is empty, references
 //! (`env:NAME`, `file:PATH`) and placeholders (`${NAME}`, `$NAME` in capitals). A list that holds

@@ -12,6 +12,7 @@ mod m20261121_000002_create_history;
 mod m20261121_000003_watch_raw_sql;
 mod m20261121_000004_create_audit_views;
 mod m20261121_000005_reconcile;
+mod m20261121_000006_serve;
 
 pub use column::type_of;
 
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_watch_raw_sql::Migration),
             Box::new(m20261121_000004_create_audit_views::Migration),
             Box::new(m20261121_000005_reconcile::Migration),
+            Box::new(m20261121_000006_serve::Migration),
         ]
     }
 }

@@ -3,26 +3,23 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
 use serde::{Serialize, Serializer};
-use setpoint_entity::{change, head, revision, setting, source};
-use setpoint_importers::TypedValue;
-use setpoint_migration::type_of;
+use setpoint_entity::{head, revision, source};
 
-use crate::audit::{self, ChainedChange};
-use crate::bulk;
 use crate::database::Database;
 use crate::file::Rewrite;
 use crate::plan::{Class, Effect, Plan};
 use crate::setting::layer as setting_layer;
 use crate::source::{Imported, ReadSource};
-use crate::{Error, Result, time};
+use crate::{Error, Result};
 
+mod append;
 pub(crate) mod remember;
+
+pub(crate) use append::append;
 
 /// The door through which a revision came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,44 +118,13 @@ async fn apply_within(
         return Ok(Applied::Nothing);
     }
     refuse_stale(db, plan, &head).await?;
-    let previous_hash = audit::seal(db, &head).await?;
-
-    let row = revision::Model {
-        id: head.revision + 1,
-        at: time::stamp(now),
-        actor: plan.author.actor.clone(),
-        channel: channel.as_str().to_owned(),
-        kind: plan.kind.as_str().to_owned(),
-        reason: plan.author.reason.clone(),
-        plan_hash: Some(plan.hash.clone()),
-        previous_hash: Some(previous_hash.clone()),
-        hash: None,
-    };
-    let effects = plan.effects();
-    let changes: Vec<change::Model> = effects.iter().map(|it| change_row(it, row.id)).collect();
-    let chained = changes.iter().map(ChainedChange::from).collect();
-    let hash = audit::link(&previous_hash, &row, chained);
-
-    silence_triggers(db, row.id).await?;
-    let sealed = revision::Model { hash: Some(hash.clone()), ..row };
-    let id = sealed.id;
-    sealed.into_active_model().insert(db).await?;
-    write_changes(db, changes).await?;
-    delete_settings(db, &effects).await?;
-    write_settings(db, id).await?;
+    append(db, &head, &[(plan, channel, now)]).await?;
+    let id = head.revision + 1;
     remember::moves(db, plan).await?;
     remember::seeds(db, plan, sources).await?;
     remember::resolutions(db, plan, id).await?;
     remember::sources(db, plan, sources, id, now).await?;
     remember::forget_moved(db, sources).await?;
-    let next = head::ActiveModel {
-        id: Set(head.id),
-        revision: Set(id),
-        hash: Set(hash),
-        applying: Set(None),
-        ..Default::default()
-    };
-    next.update(db).await?;
     Ok(Applied::Revision(id))
 }
 
@@ -188,13 +154,6 @@ pub(crate) async fn lock_head(db: &DatabaseTransaction) -> Result<head::Model> {
 
 fn the_head(found: Option<head::Model>) -> Result<head::Model> {
     found.ok_or_else(|| DbErr::RecordNotFound("the table `head` is empty".into()).into())
-}
-
-async fn silence_triggers(db: &DatabaseTransaction, revision: i64) -> Result<()> {
-    let applying =
-        head::Entity::update_many().col_expr(head::Column::Applying, Expr::value(revision));
-    applying.exec(db).await?;
-    Ok(())
 }
 
 /// Refuses a plan whose keys have moved since it was computed.
@@ -270,94 +229,6 @@ pub async fn refuse_stale(
     moved.truncate(5);
     let more = if others > 0 { format!(" and {others} more") } else { String::new() };
     stale(format!("{}{more} changed since revision {}", moved.join(", "), plan.base.revision))
-}
-
-fn change_row(effect: &Effect<'_>, revision: i64) -> change::Model {
-    let action = match (effect.before, effect.after) {
-        (None, _) => "add",
-        (_, None) => "delete",
-        _ => "update",
-    };
-    let format =
-        |side: Option<&TypedValue>| side.and_then(|it| it.format).map(|it| it.as_str().to_owned());
-    change::Model {
-        namespace: effect.namespace.to_owned(),
-        layer: effect.layer.to_owned(),
-        key: effect.key.to_string(),
-        revision,
-        action: action.to_owned(),
-        before: effect.before.map(TypedValue::text),
-        before_format: format(effect.before),
-        after: effect.after.map(TypedValue::text),
-        after_format: format(effect.after),
-    }
-}
-
-#[tracing::instrument(level = "debug", skip_all)]
-async fn write_changes(db: &DatabaseTransaction, changes: Vec<change::Model>) -> Result<()> {
-    let columns = [
-        "namespace",
-        "layer",
-        "key",
-        "revision",
-        "action",
-        "before",
-        "before_format",
-        "after",
-        "after_format",
-    ];
-    let rows = changes.into_iter().map(|it| {
-        [
-            it.namespace.into(),
-            it.layer.into(),
-            it.key.into(),
-            it.revision.into(),
-            it.action.into(),
-            it.before.into(),
-            it.before_format.into(),
-            it.after.into(),
-            it.after_format.into(),
-        ]
-    });
-    bulk::insert(db, "change", columns, "", rows).await
-}
-
-#[tracing::instrument(level = "debug", skip_all)]
-async fn delete_settings(db: &DatabaseTransaction, effects: &[Effect<'_>]) -> Result<()> {
-    const CHUNK_ROWS: usize = 1000;
-    let deleted: Vec<_> = effects.iter().filter(|it| it.after.is_none()).collect();
-    for one_layer in deleted.chunk_by(|a, b| (a.namespace, a.layer) == (b.namespace, b.layer)) {
-        for chunk in one_layer.chunks(CHUNK_ROWS) {
-            setting::Entity::delete_many()
-                .filter(setting::Column::Namespace.eq(chunk[0].namespace))
-                .filter(setting::Column::Layer.eq(chunk[0].layer))
-                .filter(setting::Column::Key.is_in(chunk.iter().map(|it| it.key.as_str())))
-                .exec(db)
-                .await?;
-        }
-    }
-    Ok(())
-}
-
-/// The live values are what the log says last: they are copied from there.
-#[tracing::instrument(level = "debug", skip_all)]
-async fn write_settings(db: &DatabaseTransaction, revision: i64) -> Result<()> {
-    let backend = db.get_database_backend();
-    let value_type = type_of(backend, "c.after");
-    let sql = format!(
-        "INSERT INTO setting (namespace, layer, key, value, value_type, format, revision,
-                              created_at, updated_at, updated_by)
-         SELECT c.namespace, c.layer, c.key, c.after, {value_type}, c.after_format, c.revision,
-                r.at, r.at, r.actor
-         FROM change c JOIN revision r ON r.id = c.revision
-         WHERE c.revision = $1 AND c.after IS NOT NULL
-         ON CONFLICT (namespace, layer, key) DO UPDATE
-         SET value = excluded.value, value_type = excluded.value_type, format = excluded.format,
-             revision = excluded.revision, updated_at = excluded.updated_at,
-             updated_by = excluded.updated_by"
-    );
-    db.execute_raw(Statement::from_sql_and_values(backend, sql, [revision.into()])).await?;
-    Ok(())
 }
 
 impl Channel {

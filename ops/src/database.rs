@@ -40,10 +40,15 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Read,
+    /// Read for long, from several connections, while others write.
+    Follow,
     Write,
     /// Write, and make the database first if there is none.
     Create,
 }
+
+/// How many connections read side by side: one of them waits for news.
+const FOLLOWERS: u32 = 4;
 
 /// An open database whose tables are those of this version.
 pub struct Database {
@@ -196,7 +201,8 @@ async fn connect_sqlite(
     let immutable = unlocked.is_some();
 
     let mut options = ConnectOptions::new("sqlite:");
-    options.sqlx_logging(false).max_connections(1).min_connections(1);
+    let connections = if access == Access::Follow { FOLLOWERS } else { 1 };
+    options.sqlx_logging(false).max_connections(connections).min_connections(1);
     options.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
     options.map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None));
     let path = path.to_owned();
@@ -210,7 +216,7 @@ async fn connect_sqlite(
             .row_buffer_size(4096)
             .disable_statement_logging();
         match access {
-            Access::Read => options.read_only(true).immutable(immutable),
+            Access::Read | Access::Follow => options.read_only(true).immutable(immutable),
             // With SQLite's own 2 MiB the pages of a large import go to the disk and back.
             Access::Write | Access::Create => options
                 .pragma("cache_size", "-65536")
@@ -220,7 +226,7 @@ async fn connect_sqlite(
     });
     let connected = sea_orm::Database::connect(options).await;
     let connection = connected.map_err(|source| Error::Unreachable { place, source })?;
-    if access != Access::Read {
+    if matches!(access, Access::Write | Access::Create) {
         refuse_old_sqlite(&connection).await?;
     }
     Ok((connection, unlocked))

@@ -309,6 +309,72 @@ pub fn parse_value(
     }
 }
 
+/// Takes `json`, as a program sends it, as a value of `wanted` type.
+///
+/// Without one the type is that of `example`; without that it is that of the JSON. Programs that
+/// know one kind of number send 1 for 1.0 and the other way round: such a number is taken for
+/// what it is to be, if that is exact.
+///
+/// # Errors
+///
+/// [`Error::WrongType`] if it is no such value, [`Error::MapValue`] for a map.
+pub fn typed(
+    key: &Key,
+    json: Value,
+    wanted: Option<ValueType>,
+    example: Option<&TypedValue>,
+) -> Result<TypedValue> {
+    if json.as_object().is_some_and(|members| !members.is_empty()) {
+        return Err(Error::MapValue { key: key.to_string() });
+    }
+    let wrong = |json: &Value, wanted: &str| {
+        let is_secret = looks_secret(key, &json.clone().into());
+        let value = if is_secret { "****".to_owned() } else { json.to_string() };
+        Error::WrongType { key: key.to_string(), value, wanted: wanted.to_owned() }
+    };
+    let format = example.and_then(|it| it.format).filter(|_| wanted.is_none());
+    let Some(wanted) = wanted.or_else(|| example.map(TypedValue::value_type)) else {
+        return Ok(json.into());
+    };
+    let value = TypedValue::from(match (wanted, json) {
+        (ValueType::Float, Value::Number(it)) if !it.is_f64() => match exact_float(&it) {
+            Some(float) => Value::from(float),
+            None => return Err(wrong(&Value::Number(it), "float")),
+        },
+        (ValueType::Integer, Value::Number(it)) if it.is_f64() => match exact_integer(&it) {
+            Some(integer) => Value::from(integer),
+            None => return Err(wrong(&Value::Number(it), "integer")),
+        },
+        (_, json) => json,
+    });
+    match (wanted, value.value_type(), format) {
+        (ValueType::String, ValueType::String, Some(format)) => {
+            match value.json.as_str().and_then(dated) == Some(format) {
+                true => Ok(TypedValue { format: Some(format), ..value }),
+                false => Err(wrong(&value.json, format.as_str())),
+            }
+        }
+        // A list of dates stays one only as long as every element is a date.
+        (wanted, found, _) if wanted == found => Ok(value),
+        _ => Err(wrong(&value.json, wanted.as_str())),
+    }
+}
+
+/// The same number as a float, if there is one.
+fn exact_float(number: &serde_json::Number) -> Option<f64> {
+    let float = number.as_f64()?;
+    let whole = float as i128;
+    let exact = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))?;
+    (whole == exact).then_some(float)
+}
+
+/// The same number as an integer of 64 bits, if there is one.
+fn exact_integer(number: &serde_json::Number) -> Option<i64> {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    let float = number.as_f64()?;
+    (float.fract() == 0.0 && float.abs() <= LIMIT).then_some(float as i64)
+}
+
 /// Which kind of date `text` is.
 fn dated(text: &str) -> Option<Format> {
     let read: toml_edit::Datetime = text.parse().ok()?;

@@ -40,6 +40,13 @@ pub enum Error {
     )]
     WrongType { key: String, value: String, wanted: String },
 
+    #[error("this is no value for `{key}`: {}", reasons.join("; "))]
+    #[diagnostic(
+        code(setting::schema),
+        help("nothing was changed; the schema of the namespace says what is valid")
+    )]
+    Schema { key: String, reasons: Vec<String> },
+
     #[error("a map cannot be the value of `{key}`")]
     #[diagnostic(
         code(setting::map),
@@ -185,6 +192,70 @@ pub enum Error {
     #[diagnostic(code(drift::in_the_past), help("give a time to come, such as 30d or 2030-01-31"))]
     InThePast { at: String },
 
+    #[error("`{name}` cannot be the name of a token")]
+    #[diagnostic(
+        code(token::bad_name),
+        help("there is no new token; give 1 to 100 of A-Z a-z 0-9 . _ -, a letter or digit first")
+    )]
+    BadTokenName { name: String },
+
+    #[error("this is a token, not the name of one")]
+    #[diagnostic(
+        code(token::not_a_name),
+        help(
+            "nothing was changed; `setpoint token list` has the names. What is typed in a command \
+             can be seen by others: revoke that token"
+        )
+    )]
+    TokenForName,
+
+    #[error("a token cannot be for these namespaces: {namespaces}")]
+    #[diagnostic(
+        code(token::bad_namespaces),
+        help(
+            "there is no new token; give one or more names of A-Z a-z 0-9 _ - ., or none for all \
+             namespaces"
+        )
+    )]
+    BadNamespaces { namespaces: String },
+
+    #[error("a token that expires at {at} would be of no use: that is in the past")]
+    #[diagnostic(
+        code(token::expiry),
+        help("there is no new token; give a time to come, such as 90d or 2030-01-31")
+    )]
+    TokenExpiry { at: String },
+
+    #[error("there is a token `{name}`, or was")]
+    #[diagnostic(
+        code(token::exists),
+        help("there is no new token; choose another name: one is never used again")
+    )]
+    TokenExists { name: String },
+
+    #[error("there is no token `{name}`")]
+    #[diagnostic(
+        code(token::no_such_name),
+        help("nothing was changed; `setpoint token list` has the names")
+    )]
+    UnknownToken { name: String },
+
+    #[error("token `{name}` was revoked at {at} by {by}")]
+    #[diagnostic(
+        code(token::revoked_before),
+        help("nothing was changed; it is refused since then")
+    )]
+    RevokedBefore { name: String, at: String, by: String },
+
+    #[error("the operating system gives no random numbers: {reason}")]
+    #[diagnostic(
+        code(token::no_randomness),
+        help(
+            "there is no new token; run the command again once the machine has finished starting"
+        )
+    )]
+    NoRandomness { reason: String },
+
     #[error(transparent)]
     #[diagnostic(transparent)]
     Edit(#[from] EditError),
@@ -282,6 +353,27 @@ pub enum Error {
         help("nothing was changed; wait for it or stop it, then run the same command again")
     )]
     Locked { place: String },
+
+    #[error("{place} is gone")]
+    #[diagnostic(
+        code(database::gone),
+        help("nothing was changed; put the file back, or start again with another --database")
+    )]
+    Gone { place: String },
+
+    #[error("{place} does not answer")]
+    #[diagnostic(
+        code(database::unanswered),
+        help(
+            "whether the change was made is not known: read the setting, or send the same plan \
+             again"
+        )
+    )]
+    Unanswered { place: String },
+
+    #[error("too many changes are waiting to be written")]
+    #[diagnostic(code(service::busy), help("nothing was changed; try again in a second"))]
+    Busy,
 
     #[error("cannot reach {place}")]
     #[diagnostic(
@@ -392,6 +484,25 @@ impl Error {
             Some("11") => Self::Damaged { place },
             Some("26") => Self::NotADatabase { place },
             _ => self,
+        }
+    }
+
+    /// The same once more, for others who waited for the same thing.
+    pub(crate) fn shared(&self) -> Self {
+        let at = |place: &String| place.clone();
+        match self {
+            Self::Locked { place } => Self::Locked { place: at(place) },
+            Self::DiskFull { place } => Self::DiskFull { place: at(place) },
+            Self::DiskFailed { place } => Self::DiskFailed { place: at(place) },
+            Self::NotWritable { place } => Self::NotWritable { place: at(place) },
+            Self::Damaged { place } => Self::Damaged { place: at(place) },
+            Self::Gone { place } => Self::Gone { place: at(place) },
+            Self::Unanswered { place } => Self::Unanswered { place: at(place) },
+            Self::Unreachable { place, source } => {
+                Self::Unreachable { place: at(place), source: source.clone() }
+            }
+            Self::Database(error) => Self::Database(error.clone()),
+            other => Self::Database(DbErr::Custom(other.in_a_line())),
         }
     }
 

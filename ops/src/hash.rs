@@ -11,7 +11,23 @@ pub const NO_HASH: &str = "sha256:0000000000000000000000000000000000000000000000
 
 /// The hash of some bytes.
 pub fn of_bytes(bytes: &[u8]) -> String {
-    named(Sha256::digest(bytes).as_slice())
+    named(&digest(bytes))
+}
+
+/// The same as it is before it is written down.
+pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// The digest that the text of a hash stands for.
+pub(crate) fn parsed(hash: &str) -> Option<[u8; 32]> {
+    let digits = hash.strip_prefix("sha256:").filter(|it| it.len() == 64)?.as_bytes();
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |it: u8| char::from(it).to_digit(16);
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+    }
+    Some(digest)
 }
 
 /// The hash of `previous` followed by `document` as JSON.

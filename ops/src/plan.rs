@@ -379,7 +379,7 @@ impl<'a> Effect<'a> {
         Self { namespace, layer, key, before: None, after: None }
     }
 
-    fn place(&self) -> (&'a str, &'a str, &'a Key) {
+    pub(crate) fn place(&self) -> (&'a str, &'a str, &'a Key) {
         (self.namespace, self.layer, self.key)
     }
 }

@@ -48,6 +48,7 @@ mod search;
 mod set;
 mod sources;
 mod suggest;
+mod token;
 mod unset;
 mod validate;
 mod verify;
@@ -127,6 +128,8 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]
+    Token(token::Command),
+    #[command(subcommand)]
     Database(database_steps::Command),
     #[command(subcommand)]
     Config(config_show::Command),
@@ -180,6 +183,7 @@ impl Cli {
             Command::Watch(args) => watch::run(&context, args).await,
             Command::LoadTest(args) => load_test::run(&context, args).await,
             Command::Audit(command) => audit::run(&context, command).await,
+            Command::Token(command) => token::run(&context, command).await,
             Command::Database(command) => database_steps::run(&context, command).await,
             Command::Config(command) => config_show::run(&context, command),
             Command::Doctor(args) => doctor::run(&context, args).await,
@@ -213,6 +217,7 @@ impl Command {
                     | Self::Watch(_)
                     | Self::LoadTest(_)
                     | Self::Audit(_)
+                    | Self::Token(_)
                     | Self::Database(_)
                     | Self::Config(_)
                     | Self::Doctor(_)

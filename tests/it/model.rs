@@ -5,12 +5,13 @@
 //! told again, shorter.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::env;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngAlgorithm::ChaCha;
 use proptest::test_runner::{TestRng, TestRunner};
-use setpoint_importers::Limits;
+use setpoint_importers::{Key, Limits};
 use setpoint_ops::database::Location;
 use setpoint_ops::import::{Options, Strategy as Choice};
 use setpoint_ops::plan::{Class, Plan};
@@ -18,12 +19,12 @@ use setpoint_ops::verify;
 
 use self::log::Log;
 use self::program::Program;
+use self::settings::{Settings, keys_of};
 use self::story::{Act, Crash, Story, story};
-use crate::table::{Merged, Settings, Table};
+use crate::table::Table;
 use crate::world::{World, block_on};
 
 mod log;
-mod people;
 mod program;
 pub mod settings;
 mod story;
@@ -142,10 +143,12 @@ impl Telling<'_> {
         let text = self.program.text();
         match done {
             Some(done) => {
-                let merged = done_by(&mut self.table, act, &text);
-                assert_eq!(!merged.refused, done.is_ok(), "{act:?}: {done:?}");
-                if let (Act::Migrate(_), Ok(Some(plan))) = (act, &done) {
-                    assert_planned(plan, &merged);
+                let classes = done_by(&mut self.table, act, &text);
+                assert_eq!(classes.is_some(), done.is_ok(), "{act:?}: {done:?}");
+                let is_rewritten = self.table.file != before.file;
+                assert_eq!(text != before.text, is_rewritten, "the bytes after {act:?}: {text}");
+                if let (Act::Migrate(_), Ok(Some(plan)), Some(classes)) = (act, &done, classes) {
+                    assert_planned(plan, &classes, &self.table);
                 }
                 self.compare(act).await;
             }
@@ -192,7 +195,10 @@ impl Telling<'_> {
     }
 }
 
-fn done_by(table: &mut Table, act: &Act, text: &str) -> Merged {
+/// Does `act` in the model, after which the file is `text`. Gives what a migration finds;
+/// nothing if it is refused.
+fn done_by(table: &mut Table, act: &Act, text: &str) -> Option<BTreeMap<Key, Class>> {
+    text.clone_into(&mut table.text);
     let done = match act {
         Act::File(_) | Act::Text(..) => true,
         Act::Edit(edits) => {
@@ -202,23 +208,23 @@ fn done_by(table: &mut Table, act: &Act, text: &str) -> Merged {
             table.put(live)
         }
         Act::Sql { after, .. } => after.clone().is_some_and(|it| table.put(it)),
-        Act::Migrate(options) => return table.migrate(&table.file.clone(), options.clone()),
+        Act::Migrate(options) => return table.migrate(&options.choices, options.take_skipped),
         Act::Skip => table.skip(),
         Act::Reset { prefix, purge } => table.reset(prefix.as_ref(), *purge),
         Act::Revert { before, after, prefix, strategy, .. } => {
             table.revert([before, after], prefix.as_ref(), *strategy)
         }
-        Act::Adopt(key) => table.adopt(key.as_ref(), text),
-        Act::Follow => table.follow(text),
+        Act::Adopt(key) => table.adopt(key.as_ref()),
+        Act::Follow => table.follow(),
     };
-    Merged { refused: !done, ..Merged::default() }
+    done.then(BTreeMap::new)
 }
 
 /// The plan has the classes of the table; of those that were settled, whatever came of it.
-fn assert_planned(plan: &Plan, Merged { classes, open, .. }: &Merged) {
-    let settled = classes.iter().filter(|it| *it.1 == Class::Conflict && !open.contains(it.0));
-    let settled: Vec<_> = settled.map(|it| it.0).collect();
-    let is_settled = |key| settled.iter().any(|it| setpoint_importers::Key::starts_with(key, it));
+fn assert_planned(plan: &Plan, classes: &BTreeMap<Key, Class>, after: &Table) {
+    let conflicts = |classes| keys_of(classes, &[Class::Conflict]);
+    let settled = &conflicts(classes) - &conflicts(&after.classes());
+    let is_settled = |key: &Key| settled.iter().any(|it| key.starts_with(it));
     let planned = plan.changes.iter().map(|it| (&it.key, it.class));
     let planned: Vec<_> = planned.filter(|it| !is_settled(it.0)).collect();
     let expected = classes.iter().map(|it| (it.0, *it.1));

@@ -8,7 +8,7 @@ use crate::world::{Files, World, text};
 mod adopt;
 mod ignore;
 mod mapping;
-mod picker;
+pub mod picker;
 mod rename;
 mod reset;
 mod resolve;

@@ -93,7 +93,7 @@ fn fill(world: &World, key: &str) {
 }
 
 /// Table, columns and values.
-const ROWS: [(&str, &str, &str); 9] = [
+const ROWS: [(&str, &str, &str); 11] = [
     ("setting", "namespace, layer, key, value, value_type", "'n', 'base', 'KEY', '1.0', 'float'"),
     (
         "seed",
@@ -118,6 +118,16 @@ const ROWS: [(&str, &str, &str); 9] = [
     ),
     ("outbox", "namespace, path, revision, attempts", "'n', 'KEY', 1, 0"),
     ("removed_key", "namespace, layer, key, source", "'n', 'base', 'KEY', 'f'"),
+    (
+        "token",
+        "name, hash, role, namespaces, created_at, created_by",
+        "'KEY', 'KEY', 'viewer', '[\"n\"]', '', 'a'",
+    ),
+    (
+        "invalid_change",
+        "revision, namespace, layer, key, reason, at",
+        "NUMBER, 'n', 'base', 'KEY', '', ''",
+    ),
     ("revision", "id, at, actor, channel, kind", "NUMBER, '', 'a', 'cli', 'edit'"),
     ("change", "revision, namespace, layer, key, action", "NUMBER, 'n', 'base', 'KEY', 'add'"),
 ];
@@ -130,7 +140,7 @@ fn database_up_makes_an_empty_database(world: &World) {
     assert_snapshot!([made, again, list].map(|it| it.to_string()).join("\n"), @r"
     status 0
     -- stderr
-    [database]: 5 steps run
+    [database]: 6 steps run
     status 0
     -- stderr
     [database]: 0 steps run
@@ -152,14 +162,15 @@ fn database_status_lists_the_steps(world: &World) {
     m20261121_000002_create_history      applied
     m20261121_000003_watch_raw_sql       applied
     m20261121_000004_create_audit_views  applied
-    m20261121_000005_reconcile           missing
+    m20261121_000005_reconcile           applied
+    m20261121_000006_serve               missing
     ");
 }
 
 fn database_down_wants_yes_and_takes_steps_back(world: &World) {
     world.migrate("a: 1\n");
     let asked = world.refusal(&["database", "down"]);
-    world.ok(&["database", "down", "--steps", "5", "--yes"]);
+    world.ok(&["database", "down", "--steps", "6", "--yes"]);
 
     let status = world.json(&["database", "status"]);
     assert_snapshot!(format!("{asked}\n{} applied", status["applied"].as_array().unwrap().len()), @r"

@@ -142,6 +142,7 @@ fn some_values_are_secrets_under_any_name() {
         "a = \"jdbc:postgresql://h/d?user=u&password=hunter2\"",
         "a = [\"DB_PASSWORD=hunter2\"]",
         "a = \"Bearer abc.def-123\"",
+        "a = \"sp_0123456789abcdefghijABCDEFGHIJ000000\"",
     ];
     let none = [
         "a = \"https://example.org:8080/@user\"",
@@ -154,6 +155,7 @@ fn some_values_are_secrets_under_any_name() {
         "a = \"https://h/?token={token}&token_limit=3\"",
         "a = \"Basic authentication\"",
         "a = \"x = y == z\"",
+        "a = \"sp_get_every_order_of_all_our_customers\"",
     ];
 
     assert_eq!(secrets(&lines), lines);

@@ -72,7 +72,14 @@ fn is_issued(text: &str) -> bool {
         MARKS.iter().any(|mark| text.strip_prefix(mark).is_some_and(|rest| rest.len() >= 16));
     let is_signed = text.starts_with("eyJ") && text.matches('.').count() == 2 && text.len() > 40;
     let is_hook = text.contains("hooks.slack.com/services/");
-    (is_marked || is_signed) && is_word() || is_hook
+    (is_marked || is_signed) && is_word() || is_hook || is_ours(text)
+}
+
+/// Whether the text has the form of a token of Setpoint itself. Names of procedures begin so too,
+/// but have more `_` in them and are not as long.
+fn is_ours(text: &str) -> bool {
+    text.strip_prefix("sp_")
+        .is_some_and(|rest| rest.len() == 36 && rest.bytes().all(|c| c.is_ascii_alphanumeric()))
 }
 
 /// Whether the text is all of a placeholder that a template or a shell replaces.

@@ -3,7 +3,7 @@
 use setpoint_importers::Key;
 
 use super::program::{Program, value};
-use crate::table::Settings;
+use super::settings::Settings;
 
 /// The log as far as it was read.
 pub struct Log {

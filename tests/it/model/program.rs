@@ -20,9 +20,9 @@ use setpoint_ops::secret::Rules;
 use setpoint_ops::source::{Declared, Interpretation, Named, declare};
 use setpoint_ops::{Error, adopt, import, reset, revert, skip, write_back};
 
+use super::settings::Settings;
 use super::story::{Act, Crash, Format, Story};
 use crate::data::meaning;
-use crate::table::Settings;
 
 /// A row as text.
 pub type Row = Vec<Option<String>>;

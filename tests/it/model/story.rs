@@ -8,7 +8,8 @@ use setpoint_ops::plan::Class;
 use setpoint_ops::revert::Target;
 
 use super::Point;
-use crate::table::{Settings, Table};
+use super::settings::{Settings, keys_of};
+use crate::table::Table;
 
 /// Keys that can and that cannot stand beside one another.
 const KEYS: [&str; 8] = ["a", "a.b", "a.b.c", "a.d", "e", "e.\"f.g\"", "h", "i.j"];
@@ -188,12 +189,10 @@ impl Step {
             }
             What::Sql(sql, one, two, value) => sql.act(table, &key(*one), &key(*two), value),
             What::Migrate { strategy, by_key, take_skipped } => {
-                let classes = table.classes(&table.file);
-                let conflicts = classes.iter().filter(|it| *it.1 == Class::Conflict);
-                let conflicts: Vec<&Key> = conflicts.map(|it| it.0).collect();
+                let conflicts = keys_of(&table.classes(), &[Class::Conflict]);
                 let pick = |number: usize| match conflicts.len() {
                     0 => key(number),
-                    count => conflicts.get(number % (count + 1)).map_or(key(7), |it| (*it).clone()),
+                    count => conflicts.iter().nth(number % (count + 1)).cloned().unwrap_or(key(7)),
                 };
                 let by_key = by_key.iter().map(|it| (pick(it.0), it.1.clone())).collect();
                 let choices = Choices { strategy: *strategy, by_key, ..Choices::default() };

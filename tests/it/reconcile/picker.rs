@@ -27,7 +27,7 @@ on_both![
 const QUESTION: &str = "[q]uit?";
 
 /// Runs the program on a terminal where `typed` is typed.
-fn at_terminal(world: &World, arguments: &[&str], typed: &str) -> Ran {
+pub fn at_terminal(world: &World, arguments: &[&str], typed: &str) -> Ran {
     let program = world.command(arguments);
     let words = iter::once(program.get_program()).chain(program.get_args());
     let words: Vec<String> = words.map(|it| format!("'{}'", it.to_str().unwrap())).collect();

@@ -1,0 +1,153 @@
+//! Connections: limited in number, without delay, with TLS if there is a certificate.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use metrics::counter;
+use poem::http::uri::Scheme;
+use poem::listener::Acceptor;
+use poem::web::{LocalAddr, RemoteAddr};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+use tokio_util::sync::CancellationToken;
+
+use crate::tls::Tls;
+
+/// What is accepted, and how.
+pub(crate) struct Accepting {
+    pub listener: TcpListener,
+    pub address: SocketAddr,
+    pub tls: Option<Tls>,
+    /// How many at a time.
+    pub connections: usize,
+    pub closed: CancellationToken,
+}
+
+/// Connections that are ready to be answered.
+pub(crate) struct Accepted {
+    address: SocketAddr,
+    scheme: Scheme,
+    ready: mpsc::Receiver<(Connection, SocketAddr)>,
+}
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// After an error such as "too many open files", which comes at once again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts connections until it is told to stop.
+pub(crate) fn accept(accepting: Accepting) -> Accepted {
+    let (address, is_tls) = (accepting.address, accepting.tls.is_some());
+    let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
+    let (made, ready) = mpsc::channel(64);
+    tokio::spawn(run(accepting, made));
+    Accepted { address, scheme, ready }
+}
+
+async fn run(accepting: Accepting, made: mpsc::Sender<(Connection, SocketAddr)>) {
+    let leave = Arc::new(Semaphore::new(accepting.connections));
+    loop {
+        let accepted = tokio::select! {
+            () = accepting.closed.cancelled() => return,
+            accepted = accepting.listener.accept() => accepted,
+        };
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(permit) = leave.clone().try_acquire_owned() else {
+            // Closed at once: a client that waits would not know why.
+            counter!("connections_refused_total").increment(1);
+            continue;
+        };
+        // An answer is written in one go; waiting for more to send costs 40 ms.
+        drop(stream.set_nodelay(true));
+        match &accepting.tls {
+            None => {
+                let connection = Connection { stream: Either::Left(stream), _permit: permit };
+                if made.send((connection, from)).await.is_err() {
+                    return;
+                }
+            }
+            Some(tls) => {
+                let acceptor = TlsAcceptor::from(tls.config());
+                let made = made.clone();
+                tokio::spawn(async move {
+                    if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                        let stream = Either::Right(Box::new(stream));
+                        drop(made.send((Connection { stream, _permit: permit }, from)).await);
+                    }
+                });
+            }
+        }
+    }
+}
+
+impl Acceptor for Accepted {
+    type Io = Connection;
+
+    fn local_addr(&self) -> Vec<LocalAddr> {
+        vec![LocalAddr(self.address.into())]
+    }
+
+    async fn accept(&mut self) -> io::Result<(Connection, LocalAddr, RemoteAddr, Scheme)> {
+        match self.ready.recv().await {
+            Some((connection, from)) => Ok((
+                connection,
+                LocalAddr(self.address.into()),
+                RemoteAddr(from.into()),
+                self.scheme.clone(),
+            )),
+            // Whoever stopped it has stopped the server as well.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A connection, which counts as long as it is held.
+pub(crate) struct Connection {
+    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,73 @@
+//! ETags: the revision that something is of, in which history.
+
+use std::sync::Arc;
+
+use poem::http::StatusCode;
+use setpoint_ops::Error;
+use setpoint_ops::live::{Entry, Snapshot};
+
+use crate::problem::{ApiError, ApiResult};
+use crate::settings::not_met;
+
+/// `"EPOCH-REVISION"`, quoted as in a header.
+pub(crate) fn of(snapshot: &Snapshot, revision: i64) -> String {
+    format!("\"{}-{revision}\"", snapshot.epoch)
+}
+
+/// Whether an `If-None-Match` lists `etag`. It compares weakly, see RFC 9110, 13.1.2.
+pub(crate) fn lists(header: &str, etag: &str) -> bool {
+    let mut listed = header.split(',').map(str::trim);
+    listed.any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it) == etag)
+}
+
+/// What an `If-Match` asks for.
+pub(crate) enum Condition {
+    /// That the setting is there.
+    Exists,
+    /// That it is one of these.
+    OneOf(Vec<String>),
+}
+
+/// Reads an `If-Match`, see RFC 9110, 13.1.1.
+pub(crate) fn condition(header: &str) -> ApiResult<Condition> {
+    if header.trim() == "*" {
+        return Ok(Condition::Exists);
+    }
+    let tags = header.split(',').map(str::trim).map(|tag| {
+        let inner = tag.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let is_ours = inner
+            .and_then(|it| it.rsplit_once('-'))
+            .is_some_and(|(epoch, revision)| !epoch.is_empty() && revision.parse::<i64>().is_ok());
+        is_ours.then(|| tag.to_owned()).ok_or_else(|| {
+            ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "request::if_match",
+                "the If-Match is no ETag of this service",
+            )
+            .help(
+                "nothing was changed; give the ETag of an answer as it came, with its quotes, or *",
+            )
+        })
+    });
+    Ok(Condition::OneOf(tags.collect::<ApiResult<_>>()?))
+}
+
+impl Condition {
+    /// Refuses a change of what is not what the condition says.
+    pub(crate) fn check(
+        &self,
+        snapshot: &Snapshot,
+        key: &str,
+        live: Option<&Arc<Entry>>,
+    ) -> Result<(), Error> {
+        let is_met = match (self, live) {
+            (_, None) => false,
+            (Self::Exists, Some(_)) => true,
+            (Self::OneOf(tags), Some(entry)) => {
+                let etag = of(snapshot, entry.setting.revision);
+                tags.contains(&etag)
+            }
+        };
+        if is_met { Ok(()) } else { Err(not_met(key, live)) }
+    }
+}

@@ -1,0 +1,354 @@
+//! What every request passes before it is routed, and every answer on its way out.
+//!
+//! One endpoint instead of a stack of them: each layer costs every request.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use futures_util::FutureExt;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use metrics::{Counter, counter};
+use miette::Diagnostic;
+use poem::http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN,
+    SEC_WEBSOCKET_PROTOCOL, X_CONTENT_TYPE_OPTIONS,
+};
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use poem::{Body, Endpoint, IntoResponse, Request, Response};
+use setpoint_client::types::BEARER_SUBPROTOCOL;
+use setpoint_ops::token::Role;
+
+use crate::access::Caller;
+use crate::problem::{self, ApiError, ApiResult};
+use crate::service::{Service, Setup, now};
+
+/// The endpoint in front of all others.
+pub(crate) struct Front<E> {
+    service: Arc<Service>,
+    inner: E,
+    limiter: ArcSwapOption<Limiter>,
+    answers: [Counter; 6],
+}
+
+struct Limiter {
+    rate: NonZeroU32,
+    by_caller: DefaultKeyedRateLimiter<String>,
+}
+
+/// What needs no token: an orchestrator has none.
+const PUBLIC: [&str; 2] = ["/health", "/ready"];
+
+impl<E> Front<E> {
+    pub(crate) fn new(service: Arc<Service>, inner: E) -> Self {
+        let class = |it: usize| counter!("http_requests_total", "status" => format!("{it}xx"));
+        let answers = std::array::from_fn(class);
+        Self { service, inner, limiter: ArcSwapOption::empty(), answers }
+    }
+
+    /// Everything that can be said of a request without looking where it goes.
+    async fn admit(&self, request: &mut Request) -> ApiResult<()> {
+        let setup = self.service.setup.load();
+        let host = check_host(request, &setup)?;
+        let is_upgrade = is_websocket(request);
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        if !is_read || is_upgrade {
+            check_origin(request.headers(), &host, &setup)?;
+        }
+        if PUBLIC.contains(&request.uri().path()) {
+            return Ok(());
+        }
+        let caller = self.authenticate(request, &setup)?;
+        self.check_rate(request, &caller, &setup)?;
+        caller.may(if is_read { Role::Viewer } else { Role::Editor })?;
+        request.extensions_mut().insert(caller);
+        if !is_read {
+            read_body(request, &setup).await?;
+        }
+        Ok(())
+    }
+
+    fn authenticate(&self, request: &Request, setup: &Setup) -> ApiResult<Caller> {
+        let keys = self.service.live.keys();
+        let refused =
+            |code: &str, detail: String| ApiError::new(StatusCode::UNAUTHORIZED, code, detail);
+        if let Some(ticket) = ticket_of(request) {
+            return self.service.tickets.redeem(ticket, now()).ok_or_else(|| {
+                refused("ticket::unknown", "this ticket is unknown, or was used".to_owned())
+                    .help("POST /api/tickets makes one; it is good once, for 30 seconds")
+            });
+        }
+        let Some(text) = token_of(request.headers())? else {
+            if setup.open && keys.is_empty() {
+                return Ok(Caller { name: "local".into(), role: Role::Admin, namespaces: None });
+            }
+            return Err(refused("token::missing", "there is no token with the request".to_owned())
+                .help("send `Authorization: Bearer sp_…`; `setpoint token create` makes one"));
+        };
+        match keys.authenticate(text, now()) {
+            Ok(token) => Ok(Caller {
+                name: token.name.as_str().into(),
+                role: token.role,
+                namespaces: token.namespaces.clone().map(Into::into),
+            }),
+            Err(error) => {
+                let code = error.code().map(|it| it.to_string()).unwrap_or_default();
+                let help = error.help().map(|it| it.to_string()).unwrap_or_default();
+                Err(refused(&code, error.to_string()).help(help))
+            }
+        }
+    }
+
+    fn check_rate(&self, request: &Request, caller: &Caller, setup: &Setup) -> ApiResult<()> {
+        let Some(rate) = setup.rate else { return Ok(()) };
+        let mut limiter = self.limiter.load_full();
+        if limiter.as_ref().is_none_or(|it| it.rate != rate) {
+            let by_caller = RateLimiter::keyed(Quota::per_second(rate));
+            let made = Arc::new(Limiter { rate, by_caller });
+            self.limiter.store(Some(made.clone()));
+            limiter = Some(made);
+        }
+        let key = match address(request) {
+            Some(address) => format!("{}@{}", caller.name, address.ip()),
+            None => caller.name.to_string(),
+        };
+        match limiter.is_none_or(|it| it.by_caller.check_key(&key).is_ok()) {
+            true => Ok(()),
+            false => Err(ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "access::rate",
+                format!("`{}` sends more than {rate} requests a second", caller.name),
+            )
+            .help("nothing was changed; wait a second, and send several changes in one request")),
+        }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Front<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let method = request.method().clone();
+        let answer = match self.admit(&mut request).await {
+            Err(error) => {
+                self.service.meters.refused.increment(1);
+                error.into_response()
+            }
+            Ok(()) => {
+                let answered = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+                match answered {
+                    Ok(Ok(answer)) => answer.into_response(),
+                    Ok(Err(error)) => {
+                        let detail = error.to_string();
+                        tidied(error.into_response(), Some(detail), &method)
+                    }
+                    Err(_) => problem::of_status(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "the service failed; its log says how".to_owned(),
+                    )
+                    .into_response(),
+                }
+            }
+        };
+        let mut answer = tidied(answer, None, &method);
+        let class = usize::from(answer.status().as_u16() / 100);
+        if let Some(counter) = self.answers.get(class) {
+            counter.increment(1);
+        }
+        let headers = answer.headers_mut();
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // Asked again each time, and answered with 304 where there is an ETag.
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+        Ok(answer)
+    }
+}
+
+/// An answer of a library's own as a problem document like all others.
+fn tidied(answer: Response, detail: Option<String>, method: &Method) -> Response {
+    let status = answer.status();
+    if !(status.is_client_error() || status.is_server_error()) || problem::is_told(answer.headers())
+    {
+        return answer;
+    }
+    let said = detail.filter(|it| !it.is_empty());
+    let said = said.unwrap_or_else(|| status.canonical_reason().unwrap_or("error").to_lowercase());
+    let allow = answer.headers().get(ALLOW).cloned();
+    let error = match status {
+        StatusCode::NOT_FOUND => problem::of_status(status, "there is nothing here".to_owned())
+            .help("/docs lists what there is"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            problem::of_status(status, format!("{method} is not for this path"))
+                .help("/docs lists what there is")
+        }
+        _ => problem::of_status(status, said).help("nothing was changed; /docs says what fits"),
+    };
+    let mut tidied = error.into_response();
+    if let Some(allow) = allow {
+        tidied.headers_mut().insert(ALLOW, allow);
+    }
+    tidied
+}
+
+/// The host that the request is for. Web pages can make a browser ask any address by a name of
+/// theirs: only names that are known to be ours are answered.
+fn check_host(request: &Request, setup: &Setup) -> ApiResult<String> {
+    let said = request.headers().get(HOST).and_then(|it| it.to_str().ok());
+    let host = match (said, request.uri().authority()) {
+        (Some(host), _) => host.to_owned(),
+        (None, Some(authority)) => authority.to_string(),
+        (None, None) => String::new(),
+    };
+    let name = host_name(&host);
+    let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    let is_ours = setup.hosts.iter().any(|it| it.eq_ignore_ascii_case(name));
+    if is_address || name.eq_ignore_ascii_case("localhost") || is_ours {
+        return Ok(host);
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "access::host",
+        match host.is_empty() {
+            true => "the request has no Host".to_owned(),
+            false => format!("`{}` is no name of this service", name.escape_default()),
+        },
+    )
+    .help("add it to `hosts` of [server] in setpoint.toml if it is"))
+}
+
+fn host_name(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|it| it.is_ascii_digit()) && !name.is_empty() => {
+            name
+        }
+        _ => host,
+    }
+}
+
+/// Refuses what a web page of another origin makes a browser send.
+fn check_origin(headers: &HeaderMap, host: &str, setup: &Setup) -> ApiResult<()> {
+    let text = |name: &str| headers.get(name).map(|it| it.to_str().unwrap_or("?").to_owned());
+    let origin = text(ORIGIN.as_str());
+    let is_same = |origin: &str| {
+        let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        rest.is_some_and(|it| it.eq_ignore_ascii_case(host))
+    };
+    let is_fine = match &origin {
+        Some(origin) => is_same(origin) || setup.origins.contains(origin),
+        // Not a browser, or an old one; newer ones say so themselves.
+        None => !text("sec-fetch-site").is_some_and(|it| it == "cross-site" || it == "same-site"),
+    };
+    if is_fine {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "access::origin",
+        "web pages of that origin may not do this",
+    )
+    .help("add it to `origins` of [server] in setpoint.toml if they may"))
+}
+
+/// The token of a request: of its header, or where a browser can put one for a WebSocket.
+fn token_of(headers: &HeaderMap) -> ApiResult<Option<&str>> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        let text = value.to_str().ok();
+        let bearer = text
+            .and_then(|it| it.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        return match bearer {
+            Some((_, token)) => Ok(Some(token.trim())),
+            None => Err(ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "token::malformed",
+                "the Authorization of the request is no bearer token",
+            )
+            .help("send `Authorization: Bearer sp_…`")),
+        };
+    }
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut offered = offered.filter_map(|it| it.to_str().ok()).flat_map(|it| it.split(','));
+    Ok(offered.find_map(|it| it.trim().strip_prefix(BEARER_SUBPROTOCOL)))
+}
+
+/// The ticket of a request for news.
+fn ticket_of(request: &Request) -> Option<&str> {
+    let is_news = matches!(request.uri().path(), "/api/settings/ws" | "/api/settings/events");
+    let query = request.uri().query().filter(|_| is_news)?;
+    query.split('&').find_map(|it| it.strip_prefix("ticket="))
+}
+
+pub(crate) fn is_websocket(request: &Request) -> bool {
+    request
+        .headers()
+        .get("upgrade")
+        .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+pub(crate) fn address(request: &Request) -> Option<SocketAddr> {
+    request.remote_addr().as_socket_addr().copied()
+}
+
+/// Reads the body within its limits, so that nothing behind this needs to know them.
+async fn read_body(request: &mut Request, setup: &Setup) -> ApiResult<()> {
+    let limit = match request.uri().path() {
+        "/api/sources/import" => setup.upload_bytes,
+        _ => setup.body_bytes,
+    };
+    let too_large = || {
+        ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request::too_large",
+            format!("the body is larger than {limit} bytes"),
+        )
+        .help("nothing was changed; send less at once")
+    };
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|it| it.to_str().ok()).and_then(|it| it.parse::<usize>().ok());
+    if length.is_some_and(|it| it > limit) {
+        return Err(too_large());
+    }
+    let body = request.take_body();
+    let bytes = body.into_bytes_limit(limit).await.map_err(|error| match error {
+        poem::error::ReadBodyError::PayloadTooLarge => too_large(),
+        error => ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "request::cut_off",
+            format!("the body did not come whole: {error}"),
+        )
+        .help("nothing was changed; send it again"),
+    })?;
+    let json = request.headers().get(CONTENT_TYPE);
+    let is_json = json.is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
+    if is_json && depth(&bytes) > setup.depth {
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "request::too_deep",
+            format!("the body has more than {} maps and arrays in one another", setup.depth),
+        )
+        .help("nothing was changed; send what is inside on its own"));
+    }
+    request.set_body(Body::from_bytes(bytes));
+    Ok(())
+}
+
+/// How many maps and arrays are open at once, in JSON or what claims to be.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut open, mut most) = (0_usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                open += 1;
+                most = most.max(open);
+            }
+            b'}' | b']' if !quoted => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}

@@ -1,0 +1,88 @@
+//! What an operator looks at, as Prometheus reads it.
+
+use metrics::{
+    Counter, Gauge, Histogram, Label, counter, describe_counter, describe_gauge,
+    describe_histogram, gauge, histogram,
+};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// The counters of requests, found once.
+pub(crate) struct Meters {
+    handle: PrometheusHandle,
+    pub read: Counter,
+    pub write: Counter,
+    pub write_failed: Counter,
+    pub write_duration: Histogram,
+    pub search_duration: Histogram,
+    pub websockets: Gauge,
+    pub event_streams: Gauge,
+    pub reloads: Counter,
+    pub sent: Counter,
+    pub resyncs: Counter,
+    pub dropped: Counter,
+    pub rejected: Counter,
+    pub refused: Counter,
+}
+
+/// Upper bounds of buckets, in seconds.
+const BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+impl Meters {
+    /// # Errors
+    ///
+    /// If a recorder was installed before, by another service in this process.
+    pub(crate) fn install() -> Result<Self, BuildError> {
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_duration".to_owned()), &BUCKETS)?;
+        let handle = builder.install_recorder()?;
+        describe_counter!("settings_read_total", "Settings that were read over HTTP");
+        describe_counter!("settings_write_total", "Changes that were written over HTTP");
+        describe_counter!("settings_write_failed_total", "Changes that were refused or failed");
+        describe_histogram!("settings_write_duration", "Seconds until a change was on the disk");
+        describe_histogram!("settings_search_duration", "Seconds that a search took");
+        describe_gauge!("websocket_connections_active", "WebSockets that are open");
+        describe_gauge!("sse_connections_active", "Event streams that are open");
+        describe_counter!("hotreload_events_total", "Revisions that became live, by their channel");
+        describe_counter!("news_sent_total", "Messages about changes that were sent to clients");
+        describe_counter!("news_resync_total", "Times that a client had to be sent everything");
+        describe_counter!("clients_dropped_total", "Clients that were dropped for their silence");
+        describe_counter!("clients_rejected_total", "Revisions that a client would not run with");
+        describe_counter!("requests_refused_total", "Requests refused before they were routed");
+        describe_counter!("http_requests_total", "Answers, by class of status");
+        describe_gauge!("settings_revision", "The newest revision that is live");
+        describe_gauge!("settings_live", "Settings that are live, by namespace");
+        describe_gauge!("settings_kept_out", "Changes made by SQL that are kept out");
+        describe_gauge!("snapshot_age_seconds", "Since when the database was last compared");
+        describe_gauge!("database_up", "1 if the database could be asked the last time");
+        describe_gauge!("process_resident_memory_bytes", "Memory of this process");
+        describe_gauge!("process_start_time_seconds", "When this process started, in Unix time");
+        describe_counter!("process_cpu_seconds_total", "CPU time of this process");
+        Ok(Self {
+            handle,
+            read: counter!("settings_read_total"),
+            write: counter!("settings_write_total"),
+            write_failed: counter!("settings_write_failed_total"),
+            write_duration: histogram!("settings_write_duration"),
+            search_duration: histogram!("settings_search_duration"),
+            websockets: gauge!("websocket_connections_active"),
+            event_streams: gauge!("sse_connections_active"),
+            reloads: counter!("hotreload_events_total", vec![Label::new("channel", "config")]),
+            sent: counter!("news_sent_total"),
+            resyncs: counter!("news_resync_total"),
+            dropped: counter!("clients_dropped_total"),
+            rejected: counter!("clients_rejected_total"),
+            refused: counter!("requests_refused_total"),
+        })
+    }
+
+    /// Everything, as text for Prometheus.
+    pub(crate) fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Tidies up, from time to time.
+    pub(crate) fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}

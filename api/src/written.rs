@@ -1,0 +1,126 @@
+//! Changes carried out, and what is answered to them.
+
+use poem_openapi::Object;
+use serde::Serialize;
+use serde_json::Value;
+use setpoint_client::types::{self, Setting};
+use setpoint_ops::apply::{Applied, Channel};
+use setpoint_ops::live::{self, Snapshot, View};
+use setpoint_ops::plan::Plan;
+use setpoint_ops::secret::hidden;
+use setpoint_ops::{Error, Format, Key, ValueType};
+
+use crate::service::{Service, now};
+
+/// What became of a change.
+#[derive(Object, Serialize)]
+pub(crate) struct Written {
+    /// The plan: what changes, from what to what, and its hash.
+    pub plan: Value,
+    /// The revision it is now; missing if nothing had to change, or with `dry_run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    pub revision: Option<i64>,
+    /// The setting as it is now, where the change was about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    pub setting: Option<Setting>,
+}
+
+/// A plan that was carried out, or would be.
+pub(crate) struct Done {
+    pub plan: Plan,
+    pub applied: Option<Applied>,
+    pub snapshot: std::sync::Arc<Snapshot>,
+}
+
+/// Has the plan that `make` makes written, or only made if it `is_dry`.
+pub(crate) async fn carry_out(
+    service: &Service,
+    is_dry: bool,
+    channel: Channel,
+    mut make: impl FnMut(&Snapshot) -> Result<Plan, Error> + Send + 'static,
+) -> Result<Done, Error> {
+    if is_dry {
+        let snapshot = service.live.snapshot();
+        return Ok(Done { plan: make(&snapshot)?, applied: None, snapshot });
+    }
+    match service.live.write(channel, now(), make).await {
+        Ok(live::Written { plan, applied, snapshot }) => {
+            service.meters.write.increment(1);
+            tracing::info!(
+                revision = applied.revision(),
+                actor = plan.author.actor,
+                keys = ?keys(&plan),
+                "changed settings"
+            );
+            Ok(Done { plan, applied: Some(applied), snapshot })
+        }
+        Err(error) => {
+            service.meters.write_failed.increment(1);
+            Err(error)
+        }
+    }
+}
+
+/// The keys of a plan, for the log: not all of a large one.
+fn keys(plan: &Plan) -> Vec<&str> {
+    plan.changes.iter().take(10).map(|it| it.key.as_str()).collect()
+}
+
+impl Done {
+    /// What is answered; with the setting at one place if it was about that.
+    pub(crate) fn answer(&self, place: Option<(&str, &str, &Key)>) -> Written {
+        let found = place.and_then(|(namespace, layer, key)| {
+            self.snapshot.get(namespace, View::Layer(layer), key.as_str())
+        });
+        Written {
+            plan: shown(&self.plan, &self.snapshot),
+            revision: self.applied.and_then(Applied::revision),
+            setting: found.filter(|_| self.applied.is_some()).map(|it| setting(&it.setting)),
+        }
+    }
+}
+
+/// A plan as it may be shown.
+pub(crate) fn shown(plan: &Plan, snapshot: &Snapshot) -> Value {
+    let rules = |namespace: &str| snapshot.declared(namespace).secrets.clone();
+    let hidden = hidden(plan, rules);
+    serde_json::to_value(hidden.as_ref().unwrap_or(plan)).expect("a plan is texts and JSON")
+}
+
+/// A setting as it travels.
+pub(crate) fn setting(it: &setpoint_ops::setting::Setting) -> Setting {
+    Setting {
+        namespace: it.namespace.clone(),
+        layer: it.layer.clone(),
+        key: it.key.to_string(),
+        value_type: match it.value_type {
+            ValueType::String => types::ValueType::String,
+            ValueType::Integer => types::ValueType::Integer,
+            ValueType::Float => types::ValueType::Float,
+            ValueType::Boolean => types::ValueType::Boolean,
+            ValueType::Json => types::ValueType::Json,
+        },
+        value: it.value.clone(),
+        format: it.format.map(|it| match it {
+            Format::DateTime => types::Format::DateTime,
+            Format::Date => types::Format::Date,
+            Format::Time => types::Format::Time,
+        }),
+        revision: it.revision,
+        updated_at: it.updated_at.clone(),
+        updated_by: it.updated_by.clone(),
+    }
+}
+
+/// A type as it came.
+pub(crate) fn value_type(it: types::ValueType) -> ValueType {
+    match it {
+        types::ValueType::String => ValueType::String,
+        types::ValueType::Integer => ValueType::Integer,
+        types::ValueType::Float => ValueType::Float,
+        types::ValueType::Boolean => ValueType::Boolean,
+        types::ValueType::Json => ValueType::Json,
+    }
+}

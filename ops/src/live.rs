@@ -1,0 +1,383 @@
+//! What is live, in memory, and the news of it: the service in front of the database.
+//!
+//! A read takes the snapshot and waits for nobody. A write waits until it is on the disk and in
+//! the snapshot. Whoever else writes to the database, through another process or by SQL, is
+//! followed through the change log: there is no other source of news.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel};
+use setpoint_entity::{head, invalid_change};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::apply::{self, Applied, Channel};
+use crate::database::{self, Database, Location};
+use crate::edit::{self, Edits};
+use crate::plan::{Author, Base, Kind, Plan};
+use crate::token::{self, Keyring};
+use crate::{Error, Result};
+
+mod connections;
+mod follow;
+mod load;
+mod news;
+mod policy;
+mod snapshot;
+mod writer;
+
+use connections::Connections;
+pub use follow::Delivery;
+pub use news::{Effective, Moved, News};
+pub use policy::{Policy, Space as Declared};
+pub use snapshot::{Entry, Refused, Snapshot, Space, View};
+use writer::Job;
+
+/// What is live. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct Live {
+    shared: Arc<Shared>,
+    jobs: mpsc::Sender<Job>,
+}
+
+/// How to follow the database.
+#[derive(Clone, Copy, Debug)]
+pub struct Following {
+    /// Whether other writers are followed at all.
+    pub enabled: bool,
+    /// How often the database is asked where nothing has told of news.
+    pub poll: Duration,
+}
+
+/// What became of a change.
+pub struct Written {
+    pub plan: Plan,
+    pub applied: Applied,
+    /// What is live with it, and with what was written beside it.
+    pub snapshot: Arc<Snapshot>,
+}
+
+/// How well the database is followed.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// When the snapshot was last known to be what the database holds.
+    pub checked: Instant,
+    /// Why it is not known now.
+    pub failure: Option<String>,
+    pub delivery: Delivery,
+}
+
+struct Shared {
+    location: Location,
+    settings: database::Settings,
+    connections: Connections,
+    current: ArcSwap<Snapshot>,
+    keys: ArcSwap<Keyring>,
+    /// Counts what was published.
+    newest: watch::Sender<u64>,
+    /// Up to which count it was written down what is kept out.
+    recorded: AtomicU64,
+    /// Held by whoever is about to publish.
+    gate: tokio::sync::Mutex<()>,
+    status: Mutex<Status>,
+}
+
+/// How many changes wait at most.
+const WAITING: usize = 4096;
+
+impl Live {
+    /// Opens the database, loads it, and follows it until [`Live::close`].
+    ///
+    /// # Errors
+    ///
+    /// As [`database::open`].
+    pub async fn open(
+        location: &Location,
+        settings: database::Settings,
+        policy: Policy,
+        following: Following,
+    ) -> Result<(Self, Closing)> {
+        let connections = Connections::open(location, settings).await?;
+        let transaction = connections.reader.snapshot().await?;
+        let head = apply::head(&transaction).await?;
+        let loaded = load::everything(&transaction, &head, Arc::new(policy)).await;
+        let keys = Keyring::new(token::all(&transaction).await?);
+        drop(transaction);
+        let place = connections.writer.place().to_owned();
+        let loaded = loaded.map_err(|error| error.at(&place))?;
+        let shared = Arc::new(Shared {
+            location: location.clone(),
+            settings,
+            connections,
+            current: ArcSwap::from_pointee(loaded),
+            keys: ArcSwap::from_pointee(keys),
+            newest: watch::Sender::new(1),
+            recorded: AtomicU64::new(0),
+            gate: tokio::sync::Mutex::new(()),
+            status: Mutex::new(Status {
+                checked: Instant::now(),
+                failure: None,
+                delivery: Delivery::Off,
+            }),
+        });
+        let (jobs, waiting) = mpsc::channel(WAITING);
+        let writer = tokio::spawn(writer::run(shared.clone(), waiting));
+        let (stop, stopped) = watch::channel(false);
+        let follower = tokio::spawn(follow::run(shared.clone(), following, stopped));
+        let closing = Closing { shared: shared.clone(), stop, writer, follower };
+        Ok((Self { shared, jobs }, closing))
+    }
+
+    /// Everything live, now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.current()
+    }
+
+    /// The tokens there are, now.
+    pub fn keys(&self) -> Arc<Keyring> {
+        self.shared.keys.load_full()
+    }
+
+    /// Tells whenever there is another snapshot.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.shared.newest.subscribe()
+    }
+
+    pub fn status(&self) -> Status {
+        self.shared.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn backend(&self) -> DbBackend {
+        self.shared.connections.writer.backend()
+    }
+
+    pub fn location(&self) -> &Location {
+        &self.shared.location
+    }
+
+    /// Writes the plan that `make` makes of what is live when its turn comes. It may be asked
+    /// more than once.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`; [`Error::Busy`] if too many wait, [`Error::Gone`], [`Error::Locked`],
+    /// [`Error::DiskFull`], [`Error::Unreachable`], [`Error::Database`]: nothing was written then.
+    /// [`Error::Unanswered`]: that is not known.
+    pub async fn write(
+        &self,
+        channel: Channel,
+        now: DateTime<Utc>,
+        make: impl FnMut(&Snapshot) -> Result<Plan> + Send + 'static,
+    ) -> Result<Written> {
+        let (reply, written) = oneshot::channel();
+        let job = Job { make: Box::new(make), channel, now, reply };
+        self.jobs.try_send(job).map_err(|_| Error::Busy)?;
+        written.await.unwrap_or_else(|_| Err(Error::Unanswered { place: self.shared.place() }))
+    }
+
+    /// Does `work` on one moment of the database: what the snapshot does not hold, such as the
+    /// past.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, [`Error::Gone`], [`Error::Unreachable`].
+    pub async fn read<T>(
+        &self,
+        work: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T>,
+    ) -> Result<T> {
+        self.shared.connections.refuse_gone()?;
+        let db = &self.shared.connections.reader;
+        let transaction = db.snapshot().await.map_err(|error| error.at(db.place()))?;
+        work(&transaction).await.map_err(|error| error.at(db.place()))
+    }
+
+    /// Does `work`, which writes, on the database; what it wrote is live when this returns.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, [`Error::Gone`], [`Error::Unreachable`].
+    pub async fn work<T>(&self, work: impl AsyncFnOnce(&Database) -> Result<T>) -> Result<T> {
+        self.shared.connections.refuse_gone()?;
+        let db = &self.shared.connections.writer;
+        let done = work(db).await.map_err(|error| error.at(db.place()))?;
+        self.shared.catch_up().await?;
+        self.shared.reload_keys().await?;
+        Ok(done)
+    }
+
+    /// Goes on under other declarations.
+    pub async fn reconfigure(&self, policy: Policy) -> Result<()> {
+        let _gate = self.shared.gate.lock().await;
+        let policy = Arc::new(policy);
+        let db = self.shared.connections.reader.snapshot().await?;
+        let head = apply::head(&db).await?;
+        let mut loaded = load::everything(&db, &head, policy).await?;
+        loaded.generation += self.snapshot().generation;
+        self.shared.publish(loaded);
+        Ok(())
+    }
+}
+
+impl Snapshot {
+    /// Plans `edits` in one layer of what is live. A key that has its value already is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownLayer`], [`Error::SecretValue`], [`Error::Schema`], [`Error::NotATree`],
+    /// [`Error::MapValue`].
+    pub fn plan(
+        &self,
+        namespace: &str,
+        layer: &str,
+        edits: Edits,
+        kind: Kind,
+        author: Author,
+    ) -> Result<Plan> {
+        let declared = self.declared(namespace);
+        if !declared.has_layer(layer) {
+            let (namespace, layer) = (namespace.to_owned(), layer.to_owned());
+            return Err(Error::UnknownLayer { namespace, layer });
+        }
+        for (key, value) in edits.iter().filter_map(|(key, it)| Some((key, it.as_ref()?))) {
+            declared.check(key, value)?;
+        }
+        let stored = self.stored_around(namespace, layer, edits.keys());
+        let changes = edit::changes(namespace, layer, &stored, edits)?;
+        let epoch = (self.revision > 0).then(|| self.epoch.to_string());
+        let base = Base { epoch, revision: self.revision };
+        Ok(Plan::new(kind, base, author, Vec::new(), changes))
+    }
+}
+
+impl Shared {
+    fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    fn place(&self) -> String {
+        self.location.name()
+    }
+
+    /// How long a transaction may take until nobody waits for it any more.
+    fn patience(&self) -> Duration {
+        self.settings.lock_timeout + self.settings.connect_timeout + Duration::from_secs(5)
+    }
+
+    fn publish(&self, snapshot: Snapshot) {
+        self.current.store(Arc::new(snapshot));
+        self.newest.send_modify(|count| *count += 1);
+    }
+
+    /// Publishes what others have written meanwhile, if they have.
+    async fn catch_up(&self) -> Result<bool> {
+        self.connections.refuse_gone()?;
+        let reader = &self.connections.reader;
+        let work = async {
+            if is_at(&self.current(), &apply::head(&reader.connection).await?) {
+                return Ok(false);
+            }
+            let _gate = self.gate.lock().await;
+            let db = reader.snapshot().await?;
+            let head = apply::head(&db).await?;
+            self.catch_up_to(&db, &head).await
+        };
+        work.await.map_err(|error: Error| error.at(reader.place()))
+    }
+
+    /// Publishes what is live at `head`. The caller holds the gate.
+    async fn catch_up_to(&self, db: &impl ConnectionTrait, head: &head::Model) -> Result<bool> {
+        let current = self.current();
+        if is_at(&current, head) {
+            return Ok(false);
+        }
+        let is_later = *current.epoch == *head.epoch && head.revision > current.revision;
+        let mut next = Snapshot::clone(&current);
+        if is_later {
+            load::delta(db, head, &mut next).await?;
+        } else {
+            // Another history, or one that has lost its end: what clients know counts no more.
+            next = load::everything(db, head, current.policy.clone()).await?;
+            next.generation += current.generation;
+        }
+        let known: HashSet<_> = current.refused().map(|it| (it.revision, &it.key)).collect();
+        for refused in next.refused().filter(|it| !known.contains(&(it.revision, &it.key))) {
+            let Refused { namespace, layer, key, revision, .. } = &**refused;
+            tracing::warn!(namespace, layer, key, revision, "kept out a change made by SQL");
+        }
+        self.publish(next);
+        Ok(true)
+    }
+
+    /// Takes the tokens as they are now: they are in no revision.
+    async fn reload_keys(&self) -> Result<()> {
+        let rows = token::all(&self.connections.reader.connection).await?;
+        self.keys.store(Arc::new(Keyring::new(rows)));
+        Ok(())
+    }
+
+    /// Writes down what is kept out, for the audit.
+    async fn record_refused(&self) -> Result<()> {
+        let published = *self.newest.borrow();
+        let current = self.current();
+        if current.refused().len() == 0 || self.recorded.load(Relaxed) == published {
+            return Ok(());
+        }
+        let rows = current.refused().map(|it| {
+            invalid_change::Model {
+                revision: it.revision,
+                namespace: it.namespace.clone(),
+                layer: it.layer.clone(),
+                key: it.key.clone(),
+                reason: it.reason.clone(),
+                at: it.at.clone(),
+            }
+            .into_active_model()
+        });
+        let insert = invalid_change::Entity::insert_many(rows);
+        let insert = insert.on_conflict(OnConflict::new().do_nothing().to_owned());
+        insert.exec_without_returning(&self.connections.writer.connection).await?;
+        self.recorded.store(published, Relaxed);
+        Ok(())
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn is_at(snapshot: &Snapshot, head: &head::Model) -> bool {
+    *snapshot.epoch == *head.epoch && snapshot.revision == head.revision
+}
+
+/// What is to be awaited when nobody uses the database any more.
+pub struct Closing {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    writer: JoinHandle<()>,
+    follower: JoinHandle<()>,
+}
+
+impl Closing {
+    /// Waits for what is being written, and closes the database. Every [`Live`] is gone by then,
+    /// or this waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`] if the last work cannot be finished.
+    pub async fn close(self) -> Result<()> {
+        self.stop.send_replace(true);
+        drop(self.follower.await);
+        drop(self.writer.await);
+        match Arc::try_unwrap(self.shared) {
+            Ok(shared) => shared.connections.close().await,
+            Err(_) => Ok(()),
+        }
+    }
+}

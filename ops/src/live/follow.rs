@@ -1,0 +1,212 @@
+//! Hearing of what others write: file events and `data_version` on SQLite, LISTEN on PostgreSQL,
+//! and a slow poll on both as the safety net. All of them are hints: the change log is the truth.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use sea_orm::sqlx::pool::PoolConnection;
+use sea_orm::sqlx::postgres::PgListener;
+use sea_orm::sqlx::{self, Sqlite};
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Following, Shared};
+use crate::database::Location;
+use crate::{Error, Result};
+
+/// How news of other writers come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// Not at all: nobody asked for them.
+    Off,
+    /// Events of the database's folder.
+    FileEvents,
+    /// LISTEN and NOTIFY.
+    Listen,
+    /// Only by asking from time to time.
+    Poll,
+}
+
+/// The channel of the triggers in the schema.
+const CHANNEL: &str = "setpoint";
+
+/// How soon a lost connection is tried again, at first and at last.
+const RETRY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+
+/// For how long a hint is taken seriously: SQLite writes to the file before readers see it, and
+/// syncs in between.
+const HINT_LASTS: Duration = Duration::from_millis(500);
+
+/// How soon it is looked again, at first.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
+
+/// Follows the database until it is told to stop.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    following: Following,
+    mut stop: watch::Receiver<bool>,
+) {
+    let hint = Arc::new(Notify::new());
+    // Dropped at the end of this function, which ends the events.
+    let (_watcher, listener) = match &shared.location {
+        _ if !following.enabled => (None, None),
+        Location::Sqlite(path) => (watch_folder(&shared, path, hint.clone()), None),
+        Location::Postgres(url) => {
+            (None, Some(tokio::spawn(listen(shared.clone(), url.clone(), hint.clone()))))
+        }
+        Location::Memory => (None, None),
+    };
+    let mut eyes = Eyes { connection: None, version: None };
+    loop {
+        let hinted = tokio::select! {
+            _ = stop.changed() => break,
+            () = hint.notified() => true,
+            () = sleep(following.poll) => false,
+        };
+        let looked = match hinted {
+            true => look_for_a_while(&shared, &mut eyes, &hint).await,
+            false => look_around(&shared, following.enabled).await,
+        };
+        report(&shared, looked);
+    }
+    if let Some(listener) = listener {
+        listener.abort();
+    }
+}
+
+/// Looks at everything, whatever has been told: also what no revision tells of.
+async fn look_around(shared: &Shared, is_enabled: bool) -> Result<()> {
+    if is_enabled {
+        shared.catch_up().await?;
+        shared.record_refused().await?;
+    }
+    shared.reload_keys().await
+}
+
+fn report(shared: &Shared, looked: Result<()>) {
+    let failure = looked.err().map(|error| error.in_a_line());
+    shared.tell(|status| {
+        if failure.is_some() && status.failure.is_none() {
+            tracing::error!(error = failure, "cannot follow the database");
+        }
+        if failure.is_none() {
+            status.checked = Instant::now();
+        }
+        status.failure = failure;
+    });
+}
+
+/// Looks until there is something new, or the hint was about our own writes.
+async fn look_for_a_while(shared: &Shared, eyes: &mut Eyes, hint: &Notify) -> Result<()> {
+    let mut pause = SHORTEST_PAUSE;
+    let mut until = Instant::now() + HINT_LASTS;
+    loop {
+        let is_new = eyes.see_a_change(shared).await? && {
+            shared.reload_keys().await?;
+            shared.catch_up().await?
+        };
+        if is_new || shared.connections.file.is_none() || Instant::now() >= until {
+            return Ok(());
+        }
+        if timeout(pause, hint.notified()).await.is_ok() {
+            until = Instant::now() + HINT_LASTS;
+            pause = SHORTEST_PAUSE;
+        } else {
+            pause *= 2;
+        }
+    }
+}
+
+/// A connection of its own: `data_version` is that of a connection.
+struct Eyes {
+    connection: Option<PoolConnection<Sqlite>>,
+    version: Option<i64>,
+}
+
+impl Eyes {
+    /// Whether somebody has written since the last look, as far as can be told.
+    async fn see_a_change(&mut self, shared: &Shared) -> Result<bool> {
+        if shared.connections.file.is_none() {
+            return Ok(true);
+        }
+        let seen = self.look(shared).await;
+        if seen.is_err() {
+            self.connection = None;
+        }
+        let seen = seen.map_err(|error| {
+            Error::Database(sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(error.into())))
+        })?;
+        Ok(self.version.replace(seen) != Some(seen))
+    }
+
+    async fn look(&mut self, shared: &Shared) -> std::result::Result<i64, sqlx::Error> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => {
+                let pool = shared.connections.reader.connection.get_sqlite_connection_pool();
+                self.connection.insert(pool.acquire().await?)
+            }
+        };
+        sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut **connection).await
+    }
+}
+
+/// Hints at every write to the database or its `-wal`.
+fn watch_folder(shared: &Shared, path: &Path, hint: Arc<Notify>) -> Option<RecommendedWatcher> {
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let is_ours = move |path: &PathBuf| {
+        let found = path.file_name().map(|it| it.to_string_lossy());
+        found.is_some_and(|it| it.strip_prefix(name.as_str()).is_some_and(|it| it != "-shm"))
+    };
+    let told = move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
+        if !event.kind.is_access() && event.paths.iter().any(&is_ours) {
+            hint.notify_one();
+        }
+    };
+    let watching = notify::recommended_watcher(told).and_then(|mut watcher| {
+        watcher.watch(&folder, RecursiveMode::NonRecursive)?;
+        Ok(watcher)
+    });
+    match watching {
+        Ok(watcher) => {
+            shared.tell(|status| status.delivery = Delivery::FileEvents);
+            Some(watcher)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "no file events: the database is asked from time to time");
+            shared.tell(|status| status.delivery = Delivery::Poll);
+            None
+        }
+    }
+}
+
+/// Hints at every notification, and after every time that some may have been lost.
+async fn listen(shared: Arc<Shared>, url: String, hint: Arc<Notify>) {
+    let mut wait = RETRY[0];
+    loop {
+        let lost = async {
+            let mut listener = PgListener::connect(&url).await?;
+            listener.listen(CHANNEL).await?;
+            shared.tell(|status| status.delivery = Delivery::Listen);
+            wait = RETRY[0];
+            hint.notify_one();
+            while listener.try_recv().await?.is_some() {
+                hint.notify_one();
+            }
+            Ok::<_, sqlx::Error>(())
+        };
+        let lost = lost.await.err().map(|it| it.to_string());
+        shared.tell(|status| status.delivery = Delivery::Poll);
+        tracing::warn!(error = lost, "no notifications: the database is asked from time to time");
+        hint.notify_one();
+        sleep(wait).await;
+        wait = (wait * 2).min(RETRY[1]);
+    }
+}

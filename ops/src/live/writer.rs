@@ -1,0 +1,149 @@
+//! Changes on their way into the database: those that come at the same time share a transaction,
+//! and each is a revision of its own, or an error of its own.
+
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, oneshot};
+
+use super::news::{Moved, News};
+use super::snapshot::{Entry, Snapshot};
+use super::{Shared, Written};
+use crate::apply::{Applied, Channel, append, lock_head};
+use crate::plan::Plan;
+use crate::setting::Setting;
+use crate::{Error, Result, time};
+
+/// A change that somebody waits for.
+pub(super) struct Job {
+    /// Plans it on what is live when its turn comes.
+    pub make: Make,
+    pub channel: Channel,
+    pub now: DateTime<Utc>,
+    pub reply: oneshot::Sender<Result<Written>>,
+}
+
+pub(super) type Make = Box<dyn FnMut(&Snapshot) -> Result<Plan> + Send>;
+
+/// How many share a transaction at most: others may want to write, too.
+const MOST: usize = 256;
+
+/// Carries out `jobs` until there are no more.
+pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
+    let mut batch = Vec::with_capacity(MOST);
+    while jobs.recv_many(&mut batch, MOST).await > 0 {
+        carry_out(&shared, std::mem::take(&mut batch)).await;
+    }
+}
+
+async fn carry_out(shared: &Shared, mut batch: Vec<Job>) {
+    let error = match within_patience(shared, &mut batch).await {
+        Ok(done) => {
+            for (job, done) in batch.into_iter().zip(done) {
+                // Whoever asked may have gone away.
+                drop(job.reply.send(done));
+            }
+            return;
+        }
+        Err(error) => error,
+    };
+    let is_of_one = matches!(&error, Error::Database(_)) && batch.len() > 1;
+    for mut job in batch {
+        let done = match is_of_one {
+            // One of them may be what the database does not take.
+            true => within_patience(shared, std::slice::from_mut(&mut job))
+                .await
+                .and_then(|mut done| done.pop().unwrap_or_else(|| Err(error.shared()))),
+            false => Err(error.shared()),
+        };
+        drop(job.reply.send(done));
+    }
+}
+
+async fn within_patience(shared: &Shared, jobs: &mut [Job]) -> Result<Vec<Result<Written>>> {
+    match tokio::time::timeout(shared.patience(), write(shared, jobs)).await {
+        Ok(written) => written,
+        Err(_) => Err(Error::Unanswered { place: shared.place() }),
+    }
+}
+
+/// Writes what `jobs` make, in one transaction, and publishes it.
+///
+/// # Errors
+///
+/// What keeps all of them from being written: nothing is, then.
+async fn write(shared: &Shared, jobs: &mut [Job]) -> Result<Vec<Result<Written>>> {
+    let connections = &shared.connections;
+    connections.refuse_gone()?;
+    let db = connections.writer.begin().await?;
+    let at = |error: Error| error.at(connections.writer.place());
+    let head = lock_head(&db).await.map_err(at)?;
+    // What is published from here on is published by us: nobody else can commit.
+    let _gate = shared.gate.lock().await;
+    shared.catch_up_to(&db, &head).await.map_err(at)?;
+
+    let mut draft = Snapshot::clone(&shared.current());
+    let mut plans = Vec::with_capacity(jobs.len());
+    let mut done = Vec::with_capacity(jobs.len());
+    for job in jobs.iter_mut() {
+        let made = (job.make)(&draft);
+        done.push(made.map(|plan| {
+            let applied = match plan.is_empty() {
+                true => Applied::Nothing,
+                false => {
+                    draft.advance(news(&plan, draft.revision + 1, job.channel, job.now));
+                    plans.push((plan.clone(), job.channel, job.now));
+                    Applied::Revision(draft.revision)
+                }
+            };
+            (plan, applied)
+        }));
+    }
+    if !plans.is_empty() {
+        append(&db, &head, &plans).await.map_err(at)?;
+        db.commit().await.map_err(|error| at(error.into()))?;
+        connections.refuse_gone()?;
+        shared.publish(draft);
+    }
+    let snapshot = shared.current();
+    let written = done
+        .into_iter()
+        .map(|it| it.map(|(plan, applied)| Written { plan, applied, snapshot: snapshot.clone() }));
+    Ok(written.collect())
+}
+
+/// What `plan` is to those who listen, once it is the revision `id`.
+fn news(plan: &Plan, id: i64, channel: Channel, now: DateTime<Utc>) -> News {
+    let at = time::stamp(now);
+    let actor = &plan.author.actor;
+    let moved = plan.effects().into_iter().map(|effect| Moved {
+        namespace: effect.namespace.into(),
+        layer: effect.layer.into(),
+        key: effect.key.clone(),
+        after: effect.after.map(|value| {
+            Arc::new(Entry::new(Setting {
+                namespace: effect.namespace.to_owned(),
+                layer: effect.layer.to_owned(),
+                key: effect.key.clone(),
+                value_type: value.value_type(),
+                value: value.json.clone(),
+                format: value.format,
+                revision: id,
+                updated_at: at.clone(),
+                updated_by: actor.clone(),
+            }))
+        }),
+    });
+    News {
+        id,
+        moved: moved.collect(),
+        effective: Vec::new(),
+        rendered: OnceLock::new(),
+        refused: Vec::new(),
+        actor: actor.clone(),
+        channel: channel.as_str().to_owned(),
+        kind: plan.kind.as_str().to_owned(),
+        reason: plan.author.reason.clone(),
+        at,
+    }
+}
