@@ -289,7 +289,8 @@ impl Loaded {
         place_of(&self.figment, key)
     }
 
-    fn is_from_here(&self, key: &str) -> bool {
+    /// Whether a flag or the environment says it.
+    pub fn is_from_here(&self, key: &str) -> bool {
         let place = self.place(key);
         place.starts_with("--")
             || place.starts_with("SETPOINT_")

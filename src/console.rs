@@ -37,10 +37,15 @@ impl From<Exit> for ExitCode {
 
 /// Prints `text`. A reader who closes the pipe early, as `head` does, is no error.
 pub(crate) fn show(text: impl Display) -> miette::Result<()> {
+    show_if_read(text).map(drop)
+}
+
+/// As [`show`], and tells whether somebody still reads.
+pub(crate) fn show_if_read(text: impl Display) -> miette::Result<bool> {
     let mut out = io::stdout().lock();
     match write!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).into_diagnostic(),
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.into_diagnostic().map(|()| true),
     }
 }
 

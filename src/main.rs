@@ -8,6 +8,7 @@ use tokio::runtime;
 mod cmd;
 mod config;
 mod console;
+mod load_test;
 mod log;
 mod seeds;
 

@@ -36,6 +36,7 @@ mod history;
 mod ignore;
 mod import;
 mod list;
+mod load_test;
 mod man;
 mod migrate;
 mod pick;
@@ -53,6 +54,7 @@ mod unset;
 mod validate;
 mod verify;
 mod view;
+mod watch;
 mod write_back;
 
 /// Moves an application's configuration files into a database and keeps the two reconciled
@@ -122,6 +124,8 @@ enum Command {
     Plan(plan_show::Args),
     Apply(apply_plan::Args),
     Verify(verify::Args),
+    Watch(watch::Args),
+    LoadTest(load_test::Args),
     #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]
@@ -183,6 +187,8 @@ impl Cli {
             Command::Plan(args) => plan_show::run(&context, args).await,
             Command::Apply(args) => apply_plan::run(&context, args).await,
             Command::Verify(args) => verify::run(&context, args).await,
+            Command::Watch(args) => watch::run(&context, args).await,
+            Command::LoadTest(args) => load_test::run(&context, args).await,
             Command::Audit(command) => audit::run(&context, command).await,
             Command::Token(command) => token::run(&context, command).await,
             Command::Serve(args) => serve::run(context, args).await,
@@ -216,6 +222,8 @@ impl Command {
                     | Self::Plan(_)
                     | Self::Apply(_)
                     | Self::Verify(_)
+                    | Self::Watch(_)
+                    | Self::LoadTest(_)
                     | Self::Audit(_)
                     | Self::Token(_)
                     | Self::Database(_)

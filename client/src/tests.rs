@@ -1,0 +1,4 @@
+mod follow;
+mod http;
+mod listener;
+mod wire;

@@ -1,0 +1,51 @@
+use crate::world::World;
+
+/// Nobody listens there.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+#[test]
+fn a_service_that_is_not_there_fails_the_load_test() {
+    let world = World::sqlite();
+
+    let ran = world.run(&["load-test", "quick", "--url", NOWHERE, "--json"]);
+
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, ""), "{ran}");
+    assert_eq!(ran.problem()["code"], "client::unreachable");
+    assert_eq!(world.file_names(), Vec::<String>::new());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_the_load_begins() {
+    let world = World::sqlite();
+    world.write("taken", "");
+
+    let said = world.refusal(&["load-test", "--url", NOWHERE, "--out", "taken/here"]);
+
+    assert!(said.contains("cannot write taken/here"), "{said}");
+}
+
+#[test]
+fn a_duration_without_a_unit_is_an_error_of_use() {
+    let ran = World::sqlite().run(&["load-test", "--url", NOWHERE, "--duration", "10"]);
+
+    assert_eq!(ran.status, 2, "{ran}");
+    assert!(ran.stderr.contains("write it as in 500ms, 10s or 5m"), "{ran}");
+}
+
+#[test]
+fn a_service_that_was_never_there_is_not_watched_for() {
+    let ran = World::sqlite().run(&["watch", "--url", NOWHERE, "--json"]);
+
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, ""), "{ran}");
+    assert_eq!(ran.problem()["code"], "client::unreachable");
+}
+
+#[test]
+fn a_token_is_in_no_error() {
+    let world = World::sqlite();
+
+    let ran = world.run(&["watch", "--url", "http://sp_canary@localhost", "--token", "sp_canary"]);
+
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(!ran.stderr.contains("canary"), "{ran}");
+}
