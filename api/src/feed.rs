@@ -80,10 +80,17 @@ impl Wants {
 
 impl Feed {
     /// Tells what came after `at`, or everything if that is not known any more.
-    pub fn new(live: Live, wants: Wants, at: Option<Position>, big: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(live: Live, wants: Wants, at: Option<Position>, big: Arc<Semaphore>) -> Self {
         let (news, generation) = (live.news(), live.snapshot().generation);
         let told = at.as_ref().map_or(0, |it| it.revision);
         Self { live, news, wants, at, told, generation, big, is_started: false }
+    }
+
+    /// Tells what happens from now on.
+    pub fn from_now(live: Live, wants: Wants) -> Self {
+        let snapshot = live.snapshot();
+        let at = Position { epoch: snapshot.epoch.to_string(), revision: snapshot.revision };
+        Self::new(live, wants, Some(at), Arc::new(Semaphore::new(1)))
     }
 
     /// The next message, as soon as there is one. Nothing is lost if this is not awaited to the

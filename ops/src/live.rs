@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::apply::{self, Applied, Channel};
-use crate::database::{self, Database, Location};
+use crate::database::{self, Access, Database, Location};
 use crate::edit::{self, Edits};
 use crate::plan::{Author, Base, Kind, Plan};
 use crate::token::{self, Keyring};
@@ -31,6 +31,8 @@ mod load;
 mod news;
 mod policy;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use connections::Connections;
@@ -76,6 +78,7 @@ pub struct Status {
 
 struct Shared {
     location: Location,
+    access: Access,
     settings: database::Settings,
     connections: Connections,
     current: ArcSwap<Snapshot>,
@@ -93,18 +96,20 @@ struct Shared {
 const WAITING: usize = 4096;
 
 impl Live {
-    /// Opens the database, loads it, and follows it until [`Live::close`].
+    /// Opens the database, loads it, and follows it until it is closed. With
+    /// [`Access::Follow`] nothing can be written.
     ///
     /// # Errors
     ///
     /// As [`database::open`].
     pub async fn open(
         location: &Location,
+        access: Access,
         settings: database::Settings,
         policy: Policy,
         following: Following,
     ) -> Result<(Self, Closing)> {
-        let connections = Connections::open(location, settings).await?;
+        let connections = Connections::open(location, access, settings).await?;
         let transaction = connections.reader.snapshot().await?;
         let head = apply::head(&transaction).await?;
         let loaded = load::everything(&transaction, &head, Arc::new(policy)).await;
@@ -114,6 +119,7 @@ impl Live {
         let loaded = loaded.map_err(|error| error.at(&place))?;
         let shared = Arc::new(Shared {
             location: location.clone(),
+            access,
             settings,
             connections,
             current: ArcSwap::from_pointee(loaded),
@@ -327,7 +333,10 @@ impl Shared {
     async fn record_refused(&self) -> Result<()> {
         let published = *self.newest.borrow();
         let current = self.current();
-        if current.refused().len() == 0 || self.recorded.load(Relaxed) == published {
+        if self.access != Access::Write
+            || current.refused().len() == 0
+            || self.recorded.load(Relaxed) == published
+        {
             return Ok(());
         }
         let rows = current.refused().map(|it| {

@@ -258,7 +258,7 @@ async fn past(db: &impl ConnectionTrait, scope: &Scope, revision: i64) -> Result
 
 /// Of each key the setting of the highest layer. A key that a higher layer has a map above or
 /// a value below is not effective: the result is a tree.
-fn highest(scope: &Scope, found: impl IntoIterator<Item = Setting>) -> Vec<Setting> {
+pub(crate) fn highest(scope: &Scope, found: impl IntoIterator<Item = Setting>) -> Vec<Setting> {
     let rank = |layer: &str| scope.layers.iter().position(|it| it == layer).unwrap_or_default();
     let mut winners = BTreeMap::<Key, Setting>::new();
     for setting in found {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 use miette::{Diagnostic, IntoDiagnostic};
 use setpoint_api::{Setup, Tls, bind};
+use setpoint_ops::database::Access;
 use setpoint_ops::live::{self, Following, Live, Policy};
 use setpoint_ops::plan::Author;
 use setpoint_ops::schema::Schema;
@@ -68,7 +69,7 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
         Following { enabled: server.watch, poll: Duration::from_millis(server.poll_ms) };
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let (live, closing) =
-        Live::open(&location, settings, policy(&context.loaded)?, following).await?;
+        Live::open(&location, Access::Write, settings, policy(&context.loaded)?, following).await?;
     let is_local = bound.address().ip().is_loopback();
     if !is_local && live.keys().is_empty() {
         return Err(Open { address: bound.address().to_string() }.into());

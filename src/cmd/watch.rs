@@ -2,26 +2,31 @@ use std::time::Duration;
 
 use miette::IntoDiagnostic as _;
 use serde::Serialize;
-use setpoint_client::types::{Change, Changed, Hello, ReloadReason};
+use setpoint_api::{Feed, Wants};
+use setpoint_client::types::{Change, Changed, Hello, ReloadReason, Reloaded, ServerFrame};
 use setpoint_client::{ClientError, Event, Follower, Service};
+use setpoint_ops::Pattern;
+use setpoint_ops::database::Access;
+use setpoint_ops::live::{Following, Live};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::serve::policy;
 use super::{Context, Exit};
 use crate::console;
 
 /// Print each change the moment it is made, whoever makes it
 ///
-/// Ends with ctrl-c. If the service goes away, it waits for it and tells what has changed
-/// meanwhile.
+/// It follows the database itself, or a service if there is a --url. Ends with ctrl-c. If the
+/// service goes away, it waits for it and tells what has changed meanwhile.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Only these keys, such as 'physics.**'; several are possible
     #[arg(long = "pattern", value_name = "PATTERN")]
     patterns: Vec<String>,
 
-    /// Where the service is, as in http://127.0.0.1:8080
+    /// Where the service is, as in http://127.0.0.1:8080 [default: the database alone]
     #[arg(long, env = "SETPOINT_URL", value_name = "URL")]
-    url: String,
+    url: Option<String>,
 
     /// What the service knows you by
     #[arg(long, env = "SETPOINT_TOKEN", hide_env_values = true, value_name = "TOKEN")]
@@ -37,7 +42,27 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
-    let service = Service::new(&args.url, args.token)?;
+    let mut lines = Lines { json: context.json, once: args.once, key_width: 0 };
+    let watched = async {
+        match args.url.clone() {
+            Some(url) => watch_service(context, args, &url, &mut lines).await,
+            None => watch_database(context, args, &mut lines).await,
+        }
+    };
+    tokio::select! {
+        ended = watched => ended?,
+        pressed = tokio::signal::ctrl_c() => pressed.into_diagnostic()?,
+    }
+    Ok(Exit::Done)
+}
+
+async fn watch_service(
+    context: &Context,
+    args: Args,
+    url: &str,
+    lines: &mut Lines,
+) -> miette::Result<()> {
+    let service = Service::new(url, args.token)?;
     let hello = Hello {
         client: Some(format!("setpoint watch {}", env!("CARGO_PKG_VERSION"))),
         namespace: context.only.clone(),
@@ -46,13 +71,41 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         position: None,
     };
     let mut follower = Follower::new(service, hello);
-    let mut lines = Lines { json: context.json, once: args.once, key_width: 0 };
-    let ended = tokio::select! {
-        ended = follow(&mut follower, &mut lines) => ended,
-        pressed = tokio::signal::ctrl_c() => pressed.into_diagnostic(),
-    };
+    let ended = follow(&mut follower, lines).await;
     follower.close().await;
-    ended.map(|()| Exit::Done)
+    ended
+}
+
+/// The same without a service: what it would tell, from here on.
+async fn watch_database(context: &Context, args: Args, lines: &mut Lines) -> miette::Result<()> {
+    let patterns = args.patterns.iter().map(|it| it.parse::<Pattern>());
+    let wants = Wants {
+        namespace: context.namespace().to_owned(),
+        patterns: patterns.collect::<Result<_, _>>().into_diagnostic()?,
+        user: args.user,
+    };
+    let poll = Duration::from_millis(context.loaded.config.server.poll_ms);
+    let following = Following { enabled: true, poll };
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let policy = policy(&context.loaded)?;
+    let (live, closing) =
+        Live::open(&location, Access::Follow, settings, policy, following).await?;
+    let mut feed = Feed::from_now(live, wants);
+    loop {
+        let message = feed.next().await;
+        let goes_on = match serde_json::from_str(&message.text).into_diagnostic()? {
+            ServerFrame::SettingChanged(changed)
+            | ServerFrame::SettingsBatchChanged(changed)
+            | ServerFrame::PresetApplied(changed) => lines.show(&changed)?,
+            ServerFrame::SettingsReloaded(all) => lines.reloaded(&all)?,
+            _ => true,
+        };
+        if !goes_on {
+            break;
+        }
+    }
+    drop(feed);
+    Ok(closing.close().await?)
 }
 
 /// Prints what a service tells until nobody wants to read more.
@@ -69,15 +122,7 @@ async fn follow(follower: &mut Follower, lines: &mut Lines) -> miette::Result<()
             }
             Event::Changed(changed) => lines.show(&changed)?,
             Event::Reloaded(all) if all.reason == ReloadReason::Hello => true,
-            Event::Reloaded(all) => {
-                console::tell(format_args!(
-                    "note: {}; there are {} as of revision {}",
-                    why(all.reason),
-                    console::counted(all.settings.len(), "setting"),
-                    all.position.revision
-                ));
-                !lines.json || document(&all)?
-            }
+            Event::Reloaded(all) => lines.reloaded(&all)?,
             Event::Unchanged(_) => true,
             // Nobody waits for a service that was never there.
             Event::Lost { error, .. } if !was_connected => return Err(error.into()),
@@ -135,6 +180,17 @@ impl Lines {
         };
         let was_the_one = self.once && !changed.changes.is_empty();
         Ok(is_read && !was_the_one)
+    }
+
+    /// Tells that everything may be otherwise. False once nobody reads any more.
+    fn reloaded(&self, all: &Reloaded) -> miette::Result<bool> {
+        console::tell(format_args!(
+            "note: {}; there are {} as of revision {}",
+            why(all.reason),
+            console::counted(all.settings.len(), "setting"),
+            all.position.revision
+        ));
+        Ok(!self.json || document(all)?)
     }
 
     fn line(&self, changed: &Changed, change: &Change) -> String {

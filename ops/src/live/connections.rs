@@ -28,8 +28,12 @@ impl Identity {
 }
 
 impl Connections {
-    pub(super) async fn open(location: &Location, settings: Settings) -> Result<Self> {
-        let writer = database::open(location, Access::Write, settings).await?;
+    pub(super) async fn open(
+        location: &Location,
+        access: Access,
+        settings: Settings,
+    ) -> Result<Self> {
+        let writer = database::open(location, access, settings).await?;
         let reader = database::open(location, Access::Follow, settings).await?;
         let file = match location {
             Location::Sqlite(path) => Identity::of(path).map(|it| (path.clone(), it)),

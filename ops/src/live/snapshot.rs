@@ -14,8 +14,10 @@ use super::news::{Effective, Moved, News};
 use super::policy::{Policy, Space as Declared};
 use crate::setting::Setting;
 
-/// How many revisions back a client can be and still be told what came after.
-const RECENT: usize = 4096;
+/// How many revisions back a client can be and still be told what came after, and how many
+/// changes these may hold.
+const RECENT: usize = 8_192;
+const RECENT_CHANGES: usize = 200_000;
 
 /// Every setting of every namespace, at one revision of one history.
 #[derive(Clone)]
@@ -28,6 +30,7 @@ pub struct Snapshot {
     spaces: OrdMap<Arc<str>, Space>,
     /// The revisions that led here, the oldest first.
     recent: Vector<Arc<News>>,
+    recent_changes: usize,
     refused: OrdMap<(Arc<str>, Arc<str>, String), Arc<Refused>>,
 }
 
@@ -92,6 +95,7 @@ impl Snapshot {
             policy,
             spaces: OrdMap::new(),
             recent: Vector::new(),
+            recent_changes: 0,
             refused: OrdMap::new(),
         }
     }
@@ -182,7 +186,8 @@ impl Snapshot {
         let missing = self.revision.checked_sub(revision)?;
         let missing = usize::try_from(missing).ok()?;
         let first = self.recent.len().checked_sub(missing)?;
-        Some(self.recent.iter().skip(first))
+        let is_next = self.recent.get(first).is_none_or(|it| it.id == revision + 1);
+        is_next.then(|| self.recent.iter().skip(first))
     }
 
     /// What was written by SQL and is kept out.
@@ -274,9 +279,11 @@ impl Snapshot {
         for refused in news.refused.drain(..) {
             self.refuse(refused);
         }
+        self.recent_changes += news.moved.len();
         self.recent.push_back(Arc::new(news));
-        while self.recent.len() > RECENT {
-            self.recent.pop_front();
+        while self.recent.len() > RECENT || self.recent_changes > RECENT_CHANGES {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.recent_changes -= oldest.moved.len();
         }
     }
 
