@@ -160,3 +160,44 @@ fn document(value: &impl Serialize) -> miette::Result<bool> {
     let text = serde_json::to_string(value).into_diagnostic()?;
     console::show_if_read(text + "\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use setpoint_client::types::Position;
+
+    use super::*;
+
+    fn changed(keys: &[&str]) -> Changed {
+        let changes = keys.iter().map(|it| Change { key: (*it).to_owned(), setting: None });
+        Changed {
+            after: 11,
+            position: Position { epoch: "e".to_owned(), revision: 12 },
+            namespace: "default".to_owned(),
+            changes: changes.collect(),
+            at: "2026-05-01T12:00:00.000Z".to_owned(),
+            actor: "ann".to_owned(),
+            channel: "api".to_owned(),
+            kind: "edit".to_owned(),
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn a_line_tells_when_which_revision_what_and_who() {
+        let lines = Lines { json: false, once: false, key_width: 6 };
+        let changed = changed(&["a.b"]);
+
+        let line = lines.line(&changed, &changed.changes[0]);
+
+        assert_eq!(line, "2026-05-01T12:00:00.000Z      12  a.b     (none)  ann");
+    }
+
+    #[test]
+    fn the_first_change_can_be_the_last() {
+        let mut lines = Lines { json: false, once: true, key_width: 0 };
+
+        assert!(lines.show(&changed(&[])).unwrap());
+        assert!(!lines.show(&changed(&["a"])).unwrap());
+        assert_eq!(lines.key_width, 1);
+    }
+}

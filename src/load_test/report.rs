@@ -22,6 +22,8 @@ pub(crate) struct Report {
     seconds: f64,
     measured: Vec<Row>,
     server: Option<Usage>,
+    /// The test itself.
+    client: Option<Usage>,
     errors: Vec<Failure>,
     pub missed: Vec<String>,
     notes: Vec<String>,
@@ -84,6 +86,7 @@ impl Report {
             seconds: outcome.took.as_secs_f64(),
             measured,
             server: outcome.usage,
+            client: outcome.own_usage,
             errors,
             missed: limits.missed(&outcome.measures),
             notes: outcome.notes,
@@ -130,9 +133,10 @@ impl Report {
         let mut lines = vec![format!(
             "{profile}, {url}: {users} users, {rps:.1} of {rps_wanted} requests/s, {seconds:.1} s"
         )];
-        if let Some(Usage { memory_bytes_max, cpu_percent }) = self.server {
+        for (who, usage) in [("server", self.server), ("this test", self.client)] {
+            let Some(Usage { memory_bytes_max, cpu_percent }) = usage else { continue };
             let mib = memory_bytes_max as f64 / 1_048_576.0;
-            lines.push(format!("server: {mib:.1} MiB at most, {cpu_percent:.1} % of a processor"));
+            lines.push(format!("{who}: {mib:.1} MiB at most, {cpu_percent:.1} % of a processor"));
         }
         lines.extend(self.notes.iter().map(|it| format!("note: {it}")));
         let failure =
