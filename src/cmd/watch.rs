@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use miette::IntoDiagnostic as _;
 use serde::Serialize;
-use setpoint_client::types::{Change, Changed, Hello, ReloadReason};
+use setpoint_client::types::{Change, Changed, Hello, ReloadReason, Reloaded, Setting};
 use setpoint_client::{ClientError, Event, Follower, Service};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -58,6 +59,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
 /// Prints what a service tells until nobody wants to read more.
 async fn follow(follower: &mut Follower, lines: &mut Lines) -> miette::Result<()> {
     let mut was_connected = false;
+    let mut known = Known::default();
     loop {
         let goes_on = match follower.next().await? {
             Event::Connected(_) => {
@@ -67,16 +69,18 @@ async fn follow(follower: &mut Follower, lines: &mut Lines) -> miette::Result<()
                 was_connected = true;
                 true
             }
-            Event::Changed(changed) => lines.show(&changed)?,
-            Event::Reloaded(all) if all.reason == ReloadReason::Hello => true,
+            Event::Changed(changed) => {
+                known.take(&changed);
+                lines.show(&changed)?
+            }
+            Event::Reloaded(all) if !known.is_started => {
+                known.replace(&all);
+                true
+            }
             Event::Reloaded(all) => {
-                console::tell(format_args!(
-                    "note: {}; there are {} as of revision {}",
-                    why(all.reason),
-                    console::counted(all.settings.len(), "setting"),
-                    all.position.revision
-                ));
-                !lines.json || document(&all)?
+                console::tell(format_args!("note: {}", why(all.reason)));
+                let changes = known.replace(&all);
+                if lines.json { document(&all)? } else { lines.show_missed(&all, &changes)? }
             }
             Event::Unchanged(_) => true,
             // Nobody waits for a service that was never there.
@@ -94,9 +98,12 @@ async fn follow(follower: &mut Follower, lines: &mut Lines) -> miette::Result<()
 
 fn why(reason: ReloadReason) -> &'static str {
     match reason {
-        ReloadReason::Hello => "everything is told",
-        ReloadReason::Resync => "the history is another one, or what is missed is too old to tell",
-        ReloadReason::Overflow => "there were more changes than could be read",
+        ReloadReason::Hello | ReloadReason::Resync => {
+            "the service does not remember what was missed; this is what it has come to"
+        }
+        ReloadReason::Overflow => {
+            "there were more changes than could be read; the last of each key"
+        }
         ReloadReason::Reconfigured => "the service is configured otherwise by now",
     }
 }
@@ -104,6 +111,40 @@ fn why(reason: ReloadReason) -> &'static str {
 fn tell(error: &ClientError, retry_in: Duration) {
     let seconds = retry_in.as_secs_f64();
     console::tell(format_args!("note: {error}; trying again in {seconds:.1} s"));
+}
+
+/// What has been told so far, to find what has changed where everything is told again.
+#[derive(Default)]
+struct Known {
+    is_started: bool,
+    settings: BTreeMap<String, Setting>,
+}
+
+impl Known {
+    fn take(&mut self, changed: &Changed) {
+        for change in &changed.changes {
+            match &change.setting {
+                Some(setting) => drop(self.settings.insert(change.key.clone(), setting.clone())),
+                None => drop(self.settings.remove(&change.key)),
+            }
+        }
+    }
+
+    /// Knows `all`, and gives what is different by it.
+    fn replace(&mut self, all: &Reloaded) -> Vec<Change> {
+        self.is_started = true;
+        let mut before = std::mem::take(&mut self.settings);
+        let mut changes = Vec::new();
+        for setting in &all.settings {
+            let key = setting.key.clone();
+            if before.remove(&key).as_ref() != Some(setting) {
+                changes.push(Change { key: key.clone(), setting: Some(setting.clone()) });
+            }
+            self.settings.insert(key, setting.clone());
+        }
+        changes.extend(before.into_keys().map(|key| Change { key, setting: None }));
+        changes
+    }
 }
 
 /// How changes are printed, wherever they are heard of.
@@ -114,6 +155,9 @@ pub(super) struct Lines {
     /// Of the widest key so far: the columns move only when they have to.
     pub key_width: usize,
 }
+
+/// As wide as a time.
+const UNKNOWN_TIME: &str = "?                       ";
 
 /// No key is padded to more columns.
 const ROOM: usize = 40;
@@ -128,23 +172,41 @@ impl Lines {
         let is_read = if self.json {
             document(changed)?
         } else {
-            let keys = changed.changes.iter().map(|it| it.key.width().min(ROOM));
-            self.key_width = self.key_width.max(keys.max().unwrap_or_default());
-            let lines = changed.changes.iter().map(|it| self.line(changed, it) + "\n");
+            self.widen(&changed.changes);
+            let Changed { at, actor, position, .. } = changed;
+            let lines = changed.changes.iter();
+            let lines = lines.map(|it| self.line(at, position.revision, it, actor) + "\n");
             console::show_if_read(lines.collect::<String>())?
         };
         let was_the_one = self.once && !changed.changes.is_empty();
         Ok(is_read && !was_the_one)
     }
 
-    fn line(&self, changed: &Changed, change: &Change) -> String {
+    /// Prints what has changed while nobody told. Who has deleted something is not known then.
+    fn show_missed(&mut self, all: &Reloaded, changes: &[Change]) -> miette::Result<bool> {
+        self.widen(changes);
+        let line = |change: &Change| match &change.setting {
+            Some(it) => self.line(&it.updated_at, it.revision, change, &it.updated_by),
+            None => self.line(UNKNOWN_TIME, all.position.revision, change, "?"),
+        };
+        let lines = changes.iter().map(|it| line(it) + "\n");
+        let is_read = console::show_if_read(lines.collect::<String>())?;
+        let was_the_one = self.once && !changes.is_empty();
+        Ok(is_read && !was_the_one)
+    }
+
+    fn widen(&mut self, changes: &[Change]) {
+        let keys = changes.iter().map(|it| it.key.width().min(ROOM));
+        self.key_width = self.key_width.max(keys.max().unwrap_or_default());
+    }
+
+    fn line(&self, at: &str, revision: i64, change: &Change, actor: &str) -> String {
         let value = match &change.setting {
             Some(setting) => setting.value.to_string(),
             None => "(none)".to_owned(),
         };
-        let Changed { at, actor, position, .. } = changed;
         let padding = self.key_width.saturating_sub(change.key.width());
-        let begin = format!("{at}  {:>6}  {}{:padding$}", position.revision, change.key, "");
+        let begin = format!("{at}  {revision:>6}  {}{:padding$}", change.key, "");
         let value = match console::width() {
             None => value,
             Some(columns) => {
@@ -163,7 +225,7 @@ fn document(value: &impl Serialize) -> miette::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use setpoint_client::types::Position;
+    use setpoint_client::types::{Position, ValueType};
 
     use super::*;
 
@@ -187,9 +249,39 @@ mod tests {
         let lines = Lines { json: false, once: false, key_width: 6 };
         let changed = changed(&["a.b"]);
 
-        let line = lines.line(&changed, &changed.changes[0]);
+        let line = lines.line(&changed.at, 12, &changed.changes[0], "ann");
 
         assert_eq!(line, "2026-05-01T12:00:00.000Z      12  a.b     (none)  ann");
+        assert_eq!(UNKNOWN_TIME.len(), changed.at.len());
+    }
+
+    #[test]
+    fn what_was_missed_is_found_where_everything_is_told_again() {
+        let setting = |key: &str, revision: i64| Setting {
+            namespace: "default".to_owned(),
+            layer: "base".to_owned(),
+            key: key.to_owned(),
+            value_type: ValueType::Integer,
+            value: revision.into(),
+            format: None,
+            revision,
+            updated_at: "2026-05-01T12:00:00.000Z".to_owned(),
+            updated_by: "ann".to_owned(),
+        };
+        let all = |settings: &[Setting]| Reloaded {
+            position: Position { epoch: "e".to_owned(), revision: 5 },
+            namespace: "default".to_owned(),
+            reason: ReloadReason::Resync,
+            settings: settings.to_vec(),
+        };
+        let mut known = Known::default();
+        known.replace(&all(&[setting("gone", 1), setting("moved", 2), setting("same", 3)]));
+
+        let changes = known.replace(&all(&[setting("moved", 4), setting("same", 3)]));
+
+        let changes = changes.into_iter().map(|it| (it.key, it.setting.map(|it| it.revision)));
+        let wanted = [("moved".to_owned(), Some(4)), ("gone".to_owned(), None)];
+        assert_eq!(changes.collect::<Vec<_>>(), wanted);
     }
 
     #[test]
