@@ -14,6 +14,7 @@ use figment::{Figment, Metadata};
 use miette::Diagnostic;
 use setpoint_importers::Limits;
 use setpoint_ops::database::{Location, Settings};
+use setpoint_ops::schema::Schema;
 use setpoint_ops::secret::{self, Rules};
 use setpoint_ops::setting::Scope;
 use setpoint_ops::source::{Interpretation, Named};
@@ -24,7 +25,7 @@ mod sections;
 mod values;
 
 pub(crate) use sections::{Config, Log, LogFormat, Source};
-use values::{ENVIRONMENT, FLAGS, Values};
+use values::{ENVIRONMENT, FLAGS, OTHERS, Values};
 
 pub(crate) const FILE: &str = "setpoint.toml";
 
@@ -102,6 +103,9 @@ pub(crate) fn load(flags: &Flags) -> Result<Loaded, ConfigError> {
     figment = figment.merge(Values::of_user());
     if let Some(text) = text {
         figment = figment.merge(Values::of_file(&path, text)?);
+    }
+    for other in Values::of_others() {
+        figment = figment.merge(other);
     }
     figment = figment.merge(Values::of_environment());
     let sources_namespace = figment.extract_inner("namespace").unwrap_or_default();
@@ -206,23 +210,40 @@ impl Loaded {
             return Ok(Rules::default());
         };
         let mut rules = Rules { public: declared.public.clone(), secret: declared.secret.clone() };
-        if let Some(schema) = &declared.schema {
-            let path = self.root.join(schema);
-            let key = format!("namespaces.{namespace}.schema");
-            let wrong = |reason| ConfigError::Invalid {
-                place: self.place(&key),
-                key,
-                reason: format!("{}: {reason}", path.display()),
-                help: "give a JSON Schema; nothing was done".to_owned(),
-            };
-            let text = match fs::read_to_string(&path) {
-                Ok(text) => text,
-                Err(error) => return Err(wrong(error.to_string())),
-            };
-            let secrets = secret::in_schema(&text).map_err(wrong)?;
-            rules.secret.extend(secrets);
+        if let Some(text) = self.schema_text(namespace)? {
+            let secrets = secret::in_schema(&text);
+            rules.secret.extend(secrets.map_err(|it| self.wrong_schema(namespace, &it))?);
         }
         Ok(rules)
+    }
+
+    /// The schema of `namespace`, if one is declared.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loaded::secrets`].
+    pub fn schema(&self, namespace: &str) -> Result<Option<Schema>, ConfigError> {
+        let Some(text) = self.schema_text(namespace)? else { return Ok(None) };
+        Schema::read(&text).map(Some).map_err(|it| self.wrong_schema(namespace, &it))
+    }
+
+    fn schema_text(&self, namespace: &str) -> Result<Option<String>, ConfigError> {
+        let declared = self.config.namespaces.get(namespace);
+        let Some(schema) = declared.and_then(|it| it.schema.as_ref()) else { return Ok(None) };
+        let read = fs::read_to_string(self.root.join(schema));
+        read.map(Some).map_err(|error| self.wrong_schema(namespace, &error.to_string()))
+    }
+
+    fn wrong_schema(&self, namespace: &str, reason: &str) -> ConfigError {
+        let key = format!("namespaces.{namespace}.schema");
+        let declared = self.config.namespaces.get(namespace).and_then(|it| it.schema.clone());
+        let path = self.root.join(declared.unwrap_or_default());
+        ConfigError::Invalid {
+            place: self.place(&key),
+            key,
+            reason: format!("{}: {reason}", path.display()),
+            help: "give a JSON Schema; nothing was done".to_owned(),
+        }
     }
 
     /// The sources that are declared.
@@ -271,7 +292,9 @@ impl Loaded {
     /// Whether a flag or the environment says it.
     pub fn is_from_here(&self, key: &str) -> bool {
         let place = self.place(key);
-        place.starts_with("--") || place.starts_with("SETPOINT_")
+        place.starts_with("--")
+            || place.starts_with("SETPOINT_")
+            || OTHERS.iter().any(|(name, ..)| place == *name)
     }
 
     fn validate(&self) -> Result<(), ConfigError> {

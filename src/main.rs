@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime;
 
 mod cmd;
 mod config;
@@ -15,11 +16,16 @@ mod seeds;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = cmd::Cli::parse();
     let json = cli.json();
-    match cli.run().await {
+    let mut runtime = match cli.is_service() {
+        true => runtime::Builder::new_multi_thread(),
+        false => runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build();
+    let runtime = runtime.expect("a process may open what an event loop needs");
+    match runtime.block_on(cli.run()) {
         Ok(exit) => exit.into(),
         Err(report) => console::fail(&report, json),
     }

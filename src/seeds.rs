@@ -19,7 +19,7 @@ use crate::config::{ConfigError, Loaded, Source};
 const DECLARATION: &str = "seeds.toml";
 
 /// The seeds of one version of the application.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bundle {
     pub sources: Vec<Declared>,
     /// As `seeds.toml` says.

@@ -182,34 +182,35 @@ impl Live {
         written.await.unwrap_or_else(|_| Err(Error::Unanswered { place: self.shared.place() }))
     }
 
-    /// Does `work` on one moment of the database: what the snapshot does not hold, such as the
-    /// past.
+    /// One moment of the database, to be read: what the snapshot does not hold, such as the past.
     ///
     /// # Errors
     ///
-    /// Those of `work`, [`Error::Gone`], [`Error::Unreachable`].
-    pub async fn read<T>(
-        &self,
-        work: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T>,
-    ) -> Result<T> {
+    /// [`Error::Gone`], [`Error::Unreachable`].
+    pub async fn reader(&self) -> Result<DatabaseTransaction> {
         self.shared.connections.refuse_gone()?;
         let db = &self.shared.connections.reader;
-        let transaction = db.snapshot().await.map_err(|error| error.at(db.place()))?;
-        work(&transaction).await.map_err(|error| error.at(db.place()))
+        db.snapshot().await.map_err(|error| error.at(db.place()))
     }
 
-    /// Does `work`, which writes, on the database; what it wrote is live when this returns.
+    /// The database, for what is more than a change of some keys. [`Live::catch_up`] afterwards.
     ///
     /// # Errors
     ///
-    /// Those of `work`, [`Error::Gone`], [`Error::Unreachable`].
-    pub async fn work<T>(&self, work: impl AsyncFnOnce(&Database) -> Result<T>) -> Result<T> {
+    /// [`Error::Gone`].
+    pub fn writer(&self) -> Result<&Database> {
         self.shared.connections.refuse_gone()?;
-        let db = &self.shared.connections.writer;
-        let done = work(db).await.map_err(|error| error.at(db.place()))?;
+        Ok(&self.shared.connections.writer)
+    }
+
+    /// Makes live what was written past [`Live::write`], tokens too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`], [`Error::Unreachable`], [`Error::Database`].
+    pub async fn catch_up(&self) -> Result<()> {
         self.shared.catch_up().await?;
-        self.shared.reload_keys().await?;
-        Ok(done)
+        self.shared.reload_keys().await
     }
 
     /// Goes on under other declarations.

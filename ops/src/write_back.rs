@@ -55,7 +55,10 @@ pub async fn follow(
         let head = lock_head(&transaction).await?;
         let known = imported(&transaction).await?;
         let mut followed = Vec::new();
-        for one in declared.iter().filter(|it| it.write_back) {
+        for one in declared {
+            if !one.write_back {
+                continue;
+            }
             let Some(last) = known.iter().find(|it| it.is_of(one)) else { continue };
             let db = &transaction;
             followed.extend(follow_one(db, &head, one, last, declared, limits, author, now).await?);

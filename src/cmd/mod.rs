@@ -45,6 +45,7 @@ mod reseed;
 mod reset;
 mod revert;
 mod search;
+mod serve;
 mod set;
 mod sources;
 mod suggest;
@@ -129,6 +130,7 @@ enum Command {
     Audit(audit::Command),
     #[command(subcommand)]
     Token(token::Command),
+    Serve(serve::Args),
     #[command(subcommand)]
     Database(database_steps::Command),
     #[command(subcommand)]
@@ -139,6 +141,11 @@ enum Command {
 }
 
 impl Cli {
+    /// Whether it answers many at a time.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+
     pub(crate) fn json(&self) -> bool {
         self.global.json
     }
@@ -184,6 +191,7 @@ impl Cli {
             Command::LoadTest(args) => load_test::run(&context, args).await,
             Command::Audit(command) => audit::run(&context, command).await,
             Command::Token(command) => token::run(&context, command).await,
+            Command::Serve(args) => serve::run(context, args).await,
             Command::Database(command) => database_steps::run(&context, command).await,
             Command::Config(command) => config_show::run(&context, command),
             Command::Doctor(args) => doctor::run(&context, args).await,
@@ -237,13 +245,16 @@ impl Global {
         };
         let loaded = config::load(&flags)?;
         crate::log::start(&loaded.config.log)?;
-        Ok(Context { loaded, only: self.namespace.clone(), seeds: None, json: self.json })
+        let only = self.namespace.clone();
+        Ok(Context { loaded, flags, only, seeds: None, json: self.json })
     }
 }
 
 /// What every command has.
 struct Context {
     loaded: Loaded,
+    /// What the command line says, for whoever reads the configuration again.
+    flags: Flags,
     /// The namespace that was asked for, if one was.
     only: Option<String>,
     seeds: Option<Bundle>,

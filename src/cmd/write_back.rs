@@ -48,7 +48,7 @@ async fn written(context: &Context) -> miette::Result<Vec<Followed>> {
     Ok(database::using(&context.location(), Access::Write, settings, work).await?)
 }
 
-fn tell(followed: &[Followed]) {
+pub(super) fn tell(followed: &[Followed]) {
     for one in followed {
         let path = &one.path;
         if let Some(failure) = &one.failure {

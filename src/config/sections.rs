@@ -33,6 +33,8 @@ pub(crate) struct Config {
     #[validate(nested)]
     pub backups: Backups,
     #[validate(nested)]
+    pub server: Server,
+    #[validate(nested)]
     pub log: Log,
     #[validate(nested)]
     pub namespaces: BTreeMap<String, Namespace>,
@@ -79,6 +81,58 @@ pub(crate) struct FileLimits {
 pub(crate) struct Backups {
     /// Relative to the folder of the SQLite file, or of the configuration with PostgreSQL.
     pub folder: PathBuf,
+}
+
+/// What `setpoint serve` does.
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    /// Address and port. Other addresses than those of this machine alone need tokens.
+    #[validate(length(min = 1, message = "is empty"))]
+    pub listen: String,
+    /// PEM files: the certificate with its chain, and its key. Relative to the folder of the
+    /// configuration.
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// Names that clients may call the service by, besides `localhost` and addresses.
+    pub hosts: Vec<String>,
+    /// Web pages of other origins that may use it, such as `https://panel.example`.
+    pub origins: Vec<String>,
+    #[validate(range(
+        min = 1024,
+        max = 1_073_741_824,
+        message = "is not within 1024 and 1073741824"
+    ))]
+    pub body_size_bytes: usize,
+    /// Of files that are sent to be imported.
+    #[validate(range(
+        min = 1024,
+        max = 1_073_741_824,
+        message = "is not within 1024 and 1073741824"
+    ))]
+    pub upload_size_bytes: usize,
+    /// Maps and arrays inside one another, in a body.
+    #[validate(range(min = 1, max = 120, message = "is not within 1 and 120"))]
+    pub depth: usize,
+    /// Requests a second of one caller; 0 for as many as it likes.
+    pub rate_per_second: u32,
+    /// Connections at a time.
+    #[validate(range(min = 1, max = 1_000_000, message = "is not within 1 and 1000000"))]
+    pub connections: usize,
+    /// Whether changes of other writers are followed.
+    pub watch: bool,
+    /// How often the database is asked where nothing has told of a change, in milliseconds.
+    #[validate(range(min = 10, max = 3_600_000, message = "is not within 10 and 3600000"))]
+    pub poll_ms: u64,
+    /// How long nothing may have been heard of the database while the service is `ready`.
+    #[validate(range(min = 100, max = 3_600_000, message = "is not within 100 and 3600000"))]
+    pub stale_after_ms: u64,
+    /// How often clients of news are asked whether they live.
+    #[validate(range(min = 10, max = 3_600_000, message = "is not within 10 and 3600000"))]
+    pub heartbeat_ms: u64,
+    /// After what silence they are dropped.
+    #[validate(range(min = 10, max = 3_600_000, message = "is not within 10 and 3600000"))]
+    pub client_timeout_ms: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
@@ -193,6 +247,23 @@ impl Default for Config {
                 alias_nodes: limits.alias_nodes,
             },
             backups: Backups { folder: "backups".into() },
+            server: Server {
+                listen: "127.0.0.1:8080".to_owned(),
+                tls_cert: None,
+                tls_key: None,
+                hosts: Vec::new(),
+                origins: Vec::new(),
+                body_size_bytes: 1024 * 1024,
+                upload_size_bytes: 16 * 1024 * 1024,
+                depth: 64,
+                rate_per_second: 0,
+                connections: 10_000,
+                watch: true,
+                poll_ms: 1_000,
+                stale_after_ms: 10_000,
+                heartbeat_ms: 5_000,
+                client_timeout_ms: 30_000,
+            },
             log: Log { format: LogFormat::Text, filter: "warn".to_owned() },
             namespaces: BTreeMap::new(),
             sources: Vec::new(),

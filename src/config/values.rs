@@ -48,19 +48,22 @@ impl Values {
             if matches!(key.as_str(), "config" | "url" | "token") {
                 continue;
             }
-            let mut path: Vec<&str> = key.split("__").collect();
-            let last = path.pop().unwrap_or_default();
-            let section = path.into_iter().fold(&mut values, |section, name| {
-                let inner = section.entry(name.to_owned()).or_insert_with(|| Dict::new().into());
-                if !matches!(inner, Value::Dict(..)) {
-                    *inner = Dict::new().into();
-                }
-                let Value::Dict(_, inner) = inner else { unreachable!("it has just become one") };
-                inner
-            });
-            section.insert(last.to_owned(), scalar(&key, text));
+            let value = scalar(&key, text);
+            insert(&mut values, &key.split("__").collect::<Vec<_>>(), value);
         }
         Self { name: ENVIRONMENT.to_owned(), values }
+    }
+
+    /// The variables of other names that mean one of ours, as the programs have them that
+    /// Setpoint takes over from. Ours win.
+    pub(super) fn of_others() -> Vec<Self> {
+        let said = OTHERS.iter().filter_map(|(name, path, read)| {
+            let text = std::env::var(name).ok().filter(|it| !it.is_empty())?;
+            let mut values = Dict::new();
+            insert(&mut values, path, read(&text));
+            Some(Self { name: (*name).to_owned(), values })
+        });
+        said.collect()
     }
 
     pub(super) fn of_flags(flags: &Flags) -> Self {
@@ -87,11 +90,65 @@ impl Values {
     }
 }
 
+/// Puts `value` where `path` leads.
+fn insert(values: &mut Dict, path: &[&str], value: Value) {
+    let Some((last, above)) = path.split_last() else { return };
+    let section = above.iter().fold(values, |section, name| {
+        let inner = section.entry((*name).to_owned()).or_insert_with(|| Dict::new().into());
+        if !matches!(inner, Value::Dict(..)) {
+            *inner = Dict::new().into();
+        }
+        let Value::Dict(_, inner) = inner else { unreachable!("it has just become one") };
+        inner
+    });
+    section.insert((*last).to_owned(), value);
+}
+
+/// A variable, what it means here, and how it is read.
+type Other = (&'static str, &'static [&'static str], fn(&str) -> Value);
+
+pub(super) const OTHERS: [Other; 4] = [
+    ("DATABASE_URL", &["database"], |text| text.into()),
+    ("SETTINGS_WATCH_ENABLED", &["server", "watch"], flag),
+    ("WEBSOCKET_HEARTBEAT_INTERVAL", &["server", "heartbeat_ms"], seconds),
+    ("WEBSOCKET_CLIENT_TIMEOUT", &["server", "client_timeout_ms"], seconds),
+];
+
+/// `5`, `0.5` or `5s`, in milliseconds.
+fn seconds(text: &str) -> Value {
+    let number = text.trim().trim_end_matches('s').parse::<f64>();
+    match number.ok().filter(|it| it.is_finite() && (0.0..1e9).contains(it)) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "see the range"
+        )]
+        Some(seconds) => ((seconds * 1000.0).round() as u64).into(),
+        None => text.into(),
+    }
+}
+
+fn flag(text: &str) -> Value {
+    match text.trim().to_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => true.into(),
+        "false" | "0" | "no" | "off" => false.into(),
+        _ => text.into(),
+    }
+}
+
 /// A number where the key wants one: `SETPOINT_NAMESPACE=007` is a name.
 fn scalar(key: &str, text: &str) -> Value {
-    let is_number = key.ends_with("_ms") || key.starts_with("limits__");
+    let is_number = key.ends_with("_ms")
+        || key.ends_with("_bytes")
+        || key.starts_with("limits__")
+        || ["server__depth", "server__rate_per_second", "server__connections"].contains(&key);
     match text.parse::<u64>() {
         Ok(number) if is_number => number.into(),
+        _ if key == "server__watch" => flag(text),
+        _ if ["server__hosts", "server__origins"].contains(&key) => {
+            let items = text.split(',').map(str::trim).filter(|it| !it.is_empty());
+            Value::from(items.map(Value::from).collect::<Vec<_>>())
+        }
         _ => text.into(),
     }
 }

@@ -1,0 +1,237 @@
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use miette::{Diagnostic, IntoDiagnostic};
+use setpoint_api::{Setup, Tls, bind};
+use setpoint_ops::live::{self, Following, Live, Policy};
+use setpoint_ops::plan::Author;
+use setpoint_ops::schema::Schema;
+use setpoint_ops::source::Declared;
+use setpoint_ops::write_back::{Followed, follow};
+use setpoint_ops::{Error, Limits};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Context, Exit, sources, write_back};
+use crate::config::{self, ConfigError, Loaded};
+use crate::console;
+
+/// Serve settings over HTTP, and tell of every change
+///
+/// Programs read and change settings below /api, and hear of changes over WebSockets and
+/// server-sent events, whoever made them. /docs describes it, /metrics is for Prometheus.
+///
+/// Without a token it answers this machine alone; `setpoint token create` makes one. SIGHUP reads
+/// the configuration again, SIGTERM ends it once everything is answered.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+
+    /// A PEM file with the certificate and its chain: serve https
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// A PEM file with the key of the certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("there is no token, and {address} can be reached by others")]
+#[diagnostic(
+    code(serve::open),
+    help(
+        "make one first: `setpoint token create NAME --role admin`; or listen on 127.0.0.1, where \
+         none is needed"
+    )
+)]
+struct Open {
+    address: String,
+}
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("server.tls_cert and server.tls_key belong together")]
+#[diagnostic(code(config::invalid), help("give both, or none"))]
+struct HalfTls;
+
+pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
+    let server = &context.loaded.config.server;
+    let address = args.listen.as_deref().unwrap_or(&server.listen);
+    let bound = bind(address, tls(&context.loaded, &args)?).await?;
+
+    let following =
+        Following { enabled: server.watch, poll: Duration::from_millis(server.poll_ms) };
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let (live, closing) =
+        Live::open(&location, settings, policy(&context.loaded)?, following).await?;
+    let is_local = bound.address().ip().is_loopback();
+    if !is_local && live.keys().is_empty() {
+        return Err(Open { address: bound.address().to_string() }.into());
+    }
+    let (url, connections) = (bound.url(), server.connections);
+    let setup = setup(&context, is_local)?;
+    let follower = Follower { live: live.clone(), context };
+    let running = bound.start(live, setup, connections)?;
+    let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
+    let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
+    let mut hangup = signal(SignalKind::hangup()).into_diagnostic()?;
+    console::tell(format_args!("listening on {url}"));
+    notify(&[sd_notify::NotifyState::Ready]);
+    {
+        let mut following = std::pin::pin!(follower.run());
+        let mut is_following = true;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                () = &mut following, if is_following => is_following = false,
+                () = heard(&mut hangup) => {
+                    notify(&reloading());
+                    if let Err(report) = reload(&follower.context, &running, is_local).await {
+                        tracing::error!(error = %report, "the configuration stays as it was");
+                        console::tell(format_args!("the configuration stays as it was: {report}"));
+                    } else {
+                        tracing::info!("read the configuration again");
+                    }
+                    notify(&[sd_notify::NotifyState::Ready]);
+                }
+            }
+        }
+    }
+    drop(follower);
+    console::tell("stopping once everything is answered");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    running.stop().await.into_diagnostic()?;
+    closing.close().await?;
+    Ok(Exit::Done)
+}
+
+async fn heard(signal: &mut Signal) {
+    if signal.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Tells systemd, if it has started this.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(false, states) {
+        tracing::debug!(%error, "cannot tell the service manager");
+    }
+}
+
+fn reloading() -> Vec<sd_notify::NotifyState<'static>> {
+    let mut states = vec![sd_notify::NotifyState::Reloading];
+    states.extend(sd_notify::NotifyState::monotonic_usec_now().ok());
+    states
+}
+
+async fn reload(
+    context: &Context,
+    running: &setpoint_api::Running,
+    is_local: bool,
+) -> miette::Result<()> {
+    let loaded = config::load(&context.flags)?;
+    let again = Context {
+        loaded,
+        flags: context.flags.clone(),
+        only: context.only.clone(),
+        seeds: context.seeds.clone(),
+        json: context.json,
+    };
+    let (setup, policy) = (setup(&again, is_local)?, policy(&again.loaded)?);
+    Ok(running.reconfigure(setup, policy).await?)
+}
+
+fn tls(loaded: &Loaded, args: &Args) -> miette::Result<Option<Tls>> {
+    let server = &loaded.config.server;
+    let configured = |path: &Option<PathBuf>| path.as_ref().map(|it| loaded.root.join(it));
+    let certificate = args.tls_cert.clone().or_else(|| configured(&server.tls_cert));
+    let key = args.tls_key.clone().or_else(|| configured(&server.tls_key));
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(Tls::read(&certificate, &key)?)),
+        _ => Err(HalfTls.into()),
+    }
+}
+
+fn setup(context: &Context, is_local: bool) -> miette::Result<Setup> {
+    let (loaded, server) = (&context.loaded, &context.loaded.config.server);
+    Ok(Setup {
+        namespace: context.namespace().to_owned(),
+        root: loaded.root.clone(),
+        sources: sources::configured(context)?,
+        limits: loaded.limits(),
+        backups: loaded.backups(),
+        open: is_local,
+        hosts: server.hosts.clone(),
+        origins: server.origins.clone(),
+        body_bytes: server.body_size_bytes,
+        upload_bytes: server.upload_size_bytes,
+        depth: server.depth,
+        rate: NonZeroU32::new(server.rate_per_second),
+        heartbeat: Duration::from_millis(server.heartbeat_ms),
+        client_timeout: Duration::from_millis(server.client_timeout_ms),
+        stale_after: Duration::from_millis(server.stale_after_ms),
+    })
+}
+
+/// What is declared of namespaces.
+pub(super) fn policy(loaded: &Loaded) -> Result<Policy, ConfigError> {
+    let mut spaces = HashMap::new();
+    for namespace in loaded.config.namespaces.keys() {
+        let declared = live::Declared {
+            layers: loaded.scope(namespace).layers.into(),
+            secrets: loaded.secrets(namespace)?,
+            schema: loaded.schema(namespace)?.map(Arc::<Schema>::new),
+        };
+        spaces.insert(namespace.clone(), declared);
+    }
+    Ok(Policy::new(spaces))
+}
+
+/// Writes what changes into the files that follow the database.
+struct Follower {
+    live: Live,
+    context: Context,
+}
+
+impl Follower {
+    async fn run(&self) {
+        if !self.context.loaded.config.sources.iter().any(|it| it.write_back) {
+            return;
+        }
+        let declared: Vec<Declared> = match sources::configured(&self.context) {
+            Ok(declared) => declared,
+            Err(error) => return tracing::error!(%error, "no file follows the database"),
+        };
+        let mut news = self.live.news();
+        loop {
+            let (limits, author) = (self.context.loaded.limits(), self.context.author(None));
+            match self.follow(&declared, &limits, &author).await {
+                Ok(followed) => write_back::tell(&followed),
+                Err(error) => tracing::error!(%error, "the files that follow are not written yet"),
+            }
+            // What could not be written is tried again with the next change, or in a while.
+            let wait = tokio::time::timeout(Duration::from_secs(60), news.changed()).await;
+            if matches!(wait, Ok(Err(_))) {
+                return;
+            }
+        }
+    }
+
+    async fn follow(
+        &self,
+        declared: &[Declared],
+        limits: &Limits,
+        author: &Author,
+    ) -> Result<Vec<Followed>, Error> {
+        let followed = follow(self.live.writer()?, declared, limits, author, Utc::now()).await?;
+        self.live.catch_up().await?;
+        Ok(followed)
+    }
+}
