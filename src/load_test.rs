@@ -59,6 +59,8 @@ pub(crate) enum OfDatabase {
 pub(crate) struct Outcome {
     measures: measure::Measures,
     usage: Option<process::Usage>,
+    /// Of the test itself.
+    own_usage: Option<process::Usage>,
     /// From the first request to the last answer.
     took: Duration,
     /// Requests in a second that were answered.
@@ -68,6 +70,9 @@ pub(crate) struct Outcome {
 
 /// How often progress is shown and the process is looked at.
 const TICK: Duration = Duration::from_millis(250);
+
+/// The test runs on one processor: with more than so much of it, it is what is measured.
+const BUSY_PERCENT: f64 = 80.0;
 
 impl Test {
     /// Carries it out. Whatever comes of it, also if it is stopped, its settings are taken
@@ -125,16 +130,20 @@ impl Test {
             }
         };
         let shared = Shared::new(own.clone(), service, load, others, sql.is_some());
-        let mut meter = Meter::new(self.process);
-        let (measures, took) = drive(Arc::new(shared), listeners, sql, &mut meter).await;
-        let usage = meter.usage(took);
+        let mut meters = [self.process, Process::Here(std::process::id())].map(Meter::new);
+        let (measures, took) = drive(Arc::new(shared), listeners, sql, &mut meters).await;
+        let [usage, own_usage] = meters.map(|it| it.usage(took));
         if usage.is_none() {
             notes.push("memory and CPU of the service could not be read; see --pid".to_owned());
+        }
+        if own_usage.is_some_and(|it| it.cpu_percent > BUSY_PERCENT) {
+            notes
+                .push("the test itself had all it could do: part of these times is its own".into());
         }
         let kinds = [measure::Kind::Read, measure::Kind::Write, measure::Kind::Search];
         let answered: u64 = kinds.iter().filter_map(|it| Some(measures.get(*it)?.answered())).sum();
         let rps = answered as f64 / took.as_secs_f64();
-        Ok(Outcome { measures, usage, took, rps, notes })
+        Ok(Outcome { measures, usage, own_usage, took, rps, notes })
     }
 }
 
@@ -143,13 +152,13 @@ async fn drive(
     shared: Arc<Shared>,
     listeners: Vec<Follower>,
     sql: Option<Sql>,
-    meter: &mut Meter,
+    meters: &mut [Meter],
 ) -> (measure::Measures, Duration) {
     let (mut asking, mut listening) = (JoinSet::new(), JoinSet::new());
     for (user, follower) in listeners.into_iter().enumerate() {
         listening.spawn(users::listen(shared.clone(), follower, user));
     }
-    meter.look().await;
+    look(meters).await;
     let start = Instant::now();
     for user in 0..shared.load.users {
         asking.spawn(users::ask(shared.clone(), user, start));
@@ -172,16 +181,22 @@ async fn drive(
             },
             _ = ticks.tick() => {
                 bar.set_position(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
-                meter.look().await;
+                look(meters).await;
             }
         }
     }
     let took = start.elapsed();
-    meter.look().await;
+    look(meters).await;
     shared.settle().await;
     bar.finish_and_clear();
     let measures = shared.state().0.clone();
     (measures, took)
+}
+
+async fn look(meters: &mut [Meter]) {
+    for meter in meters {
+        meter.look().await;
+    }
 }
 
 impl OfDatabase {

@@ -86,11 +86,9 @@ impl Feed {
         Self { live, news, wants, at, told, generation, big, is_started: false }
     }
 
-    /// Tells what happens from now on.
-    pub fn from_now(live: Live, wants: Wants) -> Self {
-        let snapshot = live.snapshot();
-        let at = Position { epoch: snapshot.epoch.to_string(), revision: snapshot.revision };
-        Self::new(live, wants, Some(at), Arc::new(Semaphore::new(1)))
+    /// For the only listener of a process: everything first.
+    pub fn of_one(live: Live, wants: Wants) -> Self {
+        Self::new(live, wants, None, Arc::new(Semaphore::new(1)))
     }
 
     /// The next message, as soon as there is one. Nothing is lost if this is not awaited to the

@@ -23,7 +23,7 @@ pub(super) struct Args {
     profile: Profile,
 
     /// Where the service is, as in http://127.0.0.1:8080
-    #[arg(long, env = "SETPOINT_URL", value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
 
     /// What the service knows you by

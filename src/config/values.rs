@@ -44,7 +44,8 @@ impl Values {
         for (name, text) in std::env::vars_os() {
             let (Some(name), Some(text)) = (name.to_str(), text.to_str()) else { continue };
             let Some(key) = name.strip_prefix("SETPOINT_").map(str::to_lowercase) else { continue };
-            if key == "config" {
+            // What only flags say: which file, and which service with which token.
+            if matches!(key.as_str(), "config" | "url" | "token") {
                 continue;
             }
             let value = scalar(&key, text);

@@ -106,10 +106,6 @@ impl Measured {
         self.times.value_at_percentile(percent) as f64 / 1_000.0
     }
 
-    pub fn max_ms(&self) -> f64 {
-        self.times.max() as f64 / 1_000.0
-    }
-
     fn record(&mut self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(LONGEST);
         self.times.saturating_record(micros.clamp(1, LONGEST));

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use setpoint_client::types::Setting;
 use setpoint_client::{Result, Service, encoded};
 
+/// What the keys of all runs begin with.
+pub(crate) const OWN: &str = "load_test.";
+
 /// The settings of one run: two runs at once do not meet.
 #[derive(Clone, Debug)]
 pub(crate) struct Own {
@@ -22,7 +25,7 @@ pub(crate) struct Page {
 
 impl Own {
     pub fn new(service: Service, namespace: Option<String>, run: u32) -> Self {
-        Self { service, namespace, prefix: format!("load_test.r{run:08x}") }
+        Self { service, namespace, prefix: format!("{OWN}r{run:08x}") }
     }
 
     /// The key that the writer of `slot` writes.

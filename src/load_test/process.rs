@@ -35,28 +35,34 @@ pub(crate) struct Usage {
 #[derive(Debug)]
 pub(crate) struct Meter {
     process: Process,
-    first: Option<Sample>,
     last: Option<Sample>,
     memory_bytes_max: u64,
+    /// Since the first look.
+    cpu_seconds: f64,
 }
 
 impl Meter {
     pub fn new(process: Process) -> Self {
-        Self { process, first: None, last: None, memory_bytes_max: 0 }
+        Self { process, last: None, memory_bytes_max: 0, cpu_seconds: 0.0 }
     }
 
     /// Looks once more. What cannot be read is left out.
     pub async fn look(&mut self) {
         let Some(sample) = self.process.sample().await else { return };
-        self.first = self.first.or(Some(sample));
-        self.last = Some(sample);
+        self.add(sample);
+    }
+
+    fn add(&mut self, sample: Sample) {
+        let before = self.last.replace(sample).unwrap_or(sample);
+        // It is less than before if the service was started anew.
+        self.cpu_seconds += (sample.cpu_seconds - before.cpu_seconds).max(0.0);
         self.memory_bytes_max = self.memory_bytes_max.max(sample.memory_bytes);
     }
 
     /// None if nothing could be read.
     pub fn usage(&self, over: Duration) -> Option<Usage> {
-        let cpu_seconds = self.last?.cpu_seconds - self.first?.cpu_seconds;
-        let cpu_percent = cpu_seconds * 100.0 / over.as_secs_f64();
+        self.last?;
+        let cpu_percent = self.cpu_seconds * 100.0 / over.as_secs_f64();
         Some(Usage { memory_bytes_max: self.memory_bytes_max, cpu_percent })
     }
 }
@@ -119,6 +125,18 @@ mod tests {
         let sample = of_metrics(text);
 
         assert_eq!(sample, Some(Sample { memory_bytes: 25_000_000, cpu_seconds: 1.25 }));
+    }
+
+    #[test]
+    fn a_service_that_was_started_anew_has_used_no_less() {
+        let mut meter = Meter::new(Process::Here(0));
+        for cpu_seconds in [5.0, 6.0, 0.5, 1.5] {
+            meter.add(Sample { memory_bytes: 1, cpu_seconds });
+        }
+
+        let usage = meter.usage(Duration::from_secs(10)).unwrap();
+
+        assert!((usage.cpu_percent - 20.0).abs() < 0.001, "{usage:?}");
     }
 
     #[tokio::test]

@@ -22,6 +22,8 @@ pub(crate) struct Report {
     seconds: f64,
     measured: Vec<Row>,
     server: Option<Usage>,
+    /// The test itself.
+    client: Option<Usage>,
     errors: Vec<Failure>,
     pub missed: Vec<String>,
     notes: Vec<String>,
@@ -33,11 +35,12 @@ struct Row {
     what: &'static str,
     count: u64,
     errors: u64,
-    p50_ms: f64,
-    p90_ms: f64,
-    p95_ms: f64,
-    p99_ms: f64,
-    max_ms: f64,
+    /// None if there was no answer.
+    p50_ms: Option<f64>,
+    p90_ms: Option<f64>,
+    p95_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    max_ms: Option<f64>,
     limit_percentile: f64,
     limit_ms: f64,
 }
@@ -57,15 +60,16 @@ impl Report {
         for kind in Kind::ALL {
             let Some(it) = outcome.measures.get(kind) else { continue };
             let (limit_percentile, limit_ms) = limits.of(kind);
+            let percentile_ms = |percent| (!it.is_empty()).then(|| it.percentile_ms(percent));
             measured.push(Row {
                 what: kind.name(),
                 count: it.count(),
                 errors: it.error_count(),
-                p50_ms: it.percentile_ms(50.0),
-                p90_ms: it.percentile_ms(90.0),
-                p95_ms: it.percentile_ms(95.0),
-                p99_ms: it.percentile_ms(99.0),
-                max_ms: it.max_ms(),
+                p50_ms: percentile_ms(50.0),
+                p90_ms: percentile_ms(90.0),
+                p95_ms: percentile_ms(95.0),
+                p99_ms: percentile_ms(99.0),
+                max_ms: percentile_ms(100.0),
                 limit_percentile,
                 limit_ms,
             });
@@ -84,6 +88,7 @@ impl Report {
             seconds: outcome.took.as_secs_f64(),
             measured,
             server: outcome.usage,
+            client: outcome.own_usage,
             errors,
             missed: limits.missed(&outcome.measures),
             notes: outcome.notes,
@@ -130,9 +135,10 @@ impl Report {
         let mut lines = vec![format!(
             "{profile}, {url}: {users} users, {rps:.1} of {rps_wanted} requests/s, {seconds:.1} s"
         )];
-        if let Some(Usage { memory_bytes_max, cpu_percent }) = self.server {
+        for (who, usage) in [("server", self.server), ("this test", self.client)] {
+            let Some(Usage { memory_bytes_max, cpu_percent }) = usage else { continue };
             let mib = memory_bytes_max as f64 / 1_048_576.0;
-            lines.push(format!("server: {mib:.1} MiB at most, {cpu_percent:.1} % of a processor"));
+            lines.push(format!("{who}: {mib:.1} MiB at most, {cpu_percent:.1} % of a processor"));
         }
         lines.extend(self.notes.iter().map(|it| format!("note: {it}")));
         let failure =
@@ -154,12 +160,13 @@ impl Row {
 }
 
 /// Three digits that matter.
-fn short(ms: f64) -> String {
+fn short(ms: Option<f64>) -> String {
     match ms {
-        ms if ms < 10.0 => format!("{ms:.2}"),
-        ms if ms < 100.0 => format!("{ms:.1}"),
-        ms if ms < 100_000.0 => format!("{ms:.0}"),
-        ms => format!("{:.0}s", ms / 1_000.0),
+        None => "-".to_owned(),
+        Some(ms) if ms < 10.0 => format!("{ms:.2}"),
+        Some(ms) if ms < 100.0 => format!("{ms:.1}"),
+        Some(ms) if ms < 100_000.0 => format!("{ms:.0}"),
+        Some(ms) => format!("{:.0}s", ms / 1_000.0),
     }
 }
 

@@ -173,8 +173,14 @@ fn the_widest_table_fits_a_terminal() {
         measures.of(kind).failed_often("too late", 99_999_999);
         measures.of(kind).took(Duration::from_secs(3_600));
     }
-    let outcome =
-        Outcome { measures, usage: None, took: LOAD.duration, rps: LOAD.rps, notes: Vec::new() };
+    let outcome = Outcome {
+        measures,
+        usage: None,
+        own_usage: None,
+        took: LOAD.duration,
+        rps: LOAD.rps,
+        notes: Vec::new(),
+    };
 
     let text = Report::new("full", "http://localhost", LOAD, &limits(&[]), outcome).text();
 

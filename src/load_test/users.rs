@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::ledger::Ledger;
 use super::measure::{Kind, Measures};
-use super::own::Own;
+use super::own::{OWN, Own};
 use super::schedule::{Load, turn};
 
 /// How long an answer may take, and how long after the end requests that are late are still sent.
@@ -34,7 +34,9 @@ impl Shared {
     pub fn new(own: Own, service: Service, load: Load, others: &[Setting], sql: bool) -> Self {
         let slots = (0..load.users).map(|_| Kind::Delivery).chain(sql.then_some(Kind::HotReload));
         let ledger = Ledger::new(&slots.collect::<Vec<_>>(), load.users);
-        let mut keys: Vec<String> = others.iter().map(|it| it.key.clone()).collect();
+        // Those of another load test may be gone in a moment.
+        let others = others.iter().map(|it| &it.key).filter(|it| !it.starts_with(OWN));
+        let mut keys: Vec<String> = others.cloned().collect();
         if keys.is_empty() {
             keys = (0..load.users).map(|slot| own.key(slot)).collect();
         }

@@ -41,6 +41,18 @@ fn a_service_that_was_never_there_is_not_watched_for() {
 }
 
 #[test]
+fn the_service_to_watch_can_be_said_in_the_environment() {
+    let world = World::sqlite();
+    let mut command = world.command(&["watch", "--json"]);
+    command.env("SETPOINT_URL", NOWHERE).env("SETPOINT_TOKEN", "sp_canary");
+
+    let ran = world.end(command.spawn().unwrap());
+
+    assert_eq!(ran.problem()["code"], "client::unreachable", "{ran}");
+    assert!(!ran.stderr.contains("canary"), "{ran}");
+}
+
+#[test]
 fn a_token_is_in_no_error() {
     let world = World::sqlite();
 
