@@ -22,6 +22,7 @@ pub mod originals;
 pub mod plan;
 pub mod reset;
 pub mod revert;
+pub mod search;
 pub mod secret;
 pub mod setting;
 pub mod skip;
