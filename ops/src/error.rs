@@ -163,6 +163,13 @@ pub enum Error {
     )]
     NeverImported { path: String },
 
+    #[error("nothing can be searched that is so long: {reason}")]
+    #[diagnostic(
+        code(search::too_long),
+        help("search for a few words; `setpoint get` takes a whole key of any length")
+    )]
+    BadQuery { reason: String },
+
     #[error("`{text}` is no time")]
     #[diagnostic(
         code(time::invalid),

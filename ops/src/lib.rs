@@ -24,6 +24,7 @@ pub mod plan;
 pub mod reset;
 pub mod revert;
 pub mod schema;
+pub mod search;
 pub mod secret;
 pub mod setting;
 pub mod skip;

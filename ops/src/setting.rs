@@ -1,5 +1,6 @@
 //! Reading settings: the effective ones of a namespace, now or at an earlier revision.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sea_orm::{
@@ -12,6 +13,7 @@ use setpoint_entity::setting;
 use setpoint_importers::{Format, Key, TypedValue, ValueType};
 
 use crate::apply::head;
+use crate::search::{Fields, Letters, Query, rank};
 use crate::{Error, Result, bulk, rows};
 
 /// The layers of a namespace that are read together, the lowest first.
@@ -122,8 +124,7 @@ pub async fn get(
     }
 }
 
-/// The settings whose key or text has every one of `words` in it, whatever the case; those
-/// that have them in the key come first.
+/// The effective settings of `scope` that `query` is found in, the best first: see [`rank`].
 ///
 /// # Errors
 ///
@@ -131,22 +132,28 @@ pub async fn get(
 pub async fn search(
     db: &impl ConnectionTrait,
     scope: &Scope,
-    words: &[String],
+    query: &Query,
+    limit: usize,
 ) -> Result<Vec<Setting>> {
-    let words: Vec<String> = words.iter().map(|it| it.to_lowercase()).collect();
-    let mut by_key = Vec::new();
-    let mut by_value = Vec::new();
-    for setting in list(db, scope, None, None).await? {
-        let key = setting.key.as_str().to_lowercase();
-        let text = format!("{key} {}", setting.value).to_lowercase();
-        if words.iter().all(|it| key.contains(it)) {
-            by_key.push(setting);
-        } else if words.iter().all(|it| text.contains(it)) {
-            by_value.push(setting);
-        }
+    let settings = list(db, scope, None, None).await?;
+    let values: Vec<_> = settings.iter().map(|it| text(&it.value)).collect();
+    let fields = |at: &usize| Fields {
+        key: settings[*at].key.as_str(),
+        value: &values[*at],
+        label: None,
+        description: None,
+    };
+    let candidates = (0..settings.len()).map(|at| (at, Letters::of(&fields(&at))));
+    let hits = rank(query, candidates, fields, limit);
+    Ok(hits.into_iter().map(|it| settings[it.item].clone()).collect())
+}
+
+/// A value as bare text if it is a string, else as JSON.
+fn text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
     }
-    by_key.append(&mut by_value);
-    Ok(by_key)
 }
 
 /// The namespaces that have settings.

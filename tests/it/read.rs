@@ -16,6 +16,8 @@ on_both![
     list_shows_a_category_or_what_is_below_a_prefix,
     list_prints_a_table_and_yaml,
     search_finds_words_in_keys_and_values,
+    search_puts_the_exact_key_first_and_the_best_next,
+    search_refuses_what_is_too_long,
     explain_tells_where_a_value_comes_from,
 ];
 
@@ -236,13 +238,50 @@ fn search_finds_words_in_keys_and_values(world: &World) {
         found.collect::<Vec<_>>().join(" ")
     };
 
-    let all = [found(&["PORT"]), found(&["a.org"]), found(&["http", "true"]), found(&["nothing"])];
+    let all = [
+        found(&["PORT"]),
+        found(&["a.org"]),
+        found(&["http", "true"]),
+        found(&["http true"]),
+        found(&["htpr"]),
+        found(&["nothing"]),
+    ];
 
     assert_snapshot!(all.join("\n"), @r"
     http.port httpd.port
     http.host
     http.tls
+    http.tls
+    http.proxy http.rate http.port httpd.port
     ");
+}
+
+fn search_puts_the_exact_key_first_and_the_best_next(world: &World) {
+    world.migrate("a: {port: 1, viewport: 2, portal: 3}\nport: 4\nb: {maxPort: port}\n");
+
+    assert_snapshot!(world.ok(&["search", "port"]), @r#"
+    KEY         VALUE   TYPE     LAYER  REVISION
+    port        4       integer  base   1
+    a.port      1       integer  base   1
+    a.portal    3       integer  base   1
+    b.maxPort   "port"  string   base   1
+    a.viewport  2       integer  base   1
+    "#);
+    assert_snapshot!(world.run(&["search", "port", "--limit", "2"]), @r"
+    status 0
+    -- stdout
+    KEY     VALUE  TYPE     LAYER  REVISION
+    port    4      integer  base   1
+    a.port  1      integer  base   1
+    -- stderr
+    only the best 2; --limit shows more
+    ");
+}
+
+fn search_refuses_what_is_too_long(world: &World) {
+    world.migrate(FILE);
+
+    assert_snapshot!(world.refusal(&["search", "a b c d", "e f g h i"]), @"1 search::too_long; nothing can be searched that is so long: 9 words are more than 8; search for a few words; `setpoint get` takes a whole key of any length");
 }
 
 fn explain_tells_where_a_value_comes_from(world: &World) {
