@@ -61,3 +61,27 @@ fn a_token_is_in_no_error() {
     assert_eq!(ran.status, 1, "{ran}");
     assert!(!ran.stderr.contains("canary"), "{ran}");
 }
+
+#[test]
+fn a_service_of_its_own_is_started_loaded_and_removed() {
+    let world = World::sqlite();
+    let quick = ["load-test", "--duration", "1s", "--users", "5", "--rps", "50", "--json"];
+    let limits = ["--read-ms", "60000", "--write-ms", "60000", "--hot-reload-ms", "60000"];
+    let delivery = ["--delivery-ms", "60000"];
+
+    let ran = world.run(&[&quick[..], &limits, &delivery].concat());
+
+    let report = ran.json();
+    let row = |what: &str| {
+        let rows = report["measured"].as_array().unwrap();
+        rows.iter().find(|it| it["what"] == what).unwrap().clone()
+    };
+    for (what, count) in [("read", 40), ("write", 5), ("hot reload", 10), ("delivery", 25)] {
+        assert_eq!(
+            (&row(what)["count"], &row(what)["errors"]),
+            (&count.into(), &0.into()),
+            "{ran}"
+        );
+    }
+    assert_eq!(world.file_names(), ["summary.md"]);
+}
