@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use setpoint_client::types::{Change, Changed, Position, ReloadReason, Reloaded, ServerFrame};
-use setpoint_ops::Pattern;
-use setpoint_ops::live::{Entry, Live, News, Snapshot, View};
+use setpoint_ops::live::{Entry, Live, Moved, News, Snapshot, View};
+use setpoint_ops::{Key, Pattern};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How many revisions a listener can be behind and still be told each of them.
@@ -69,7 +69,7 @@ impl Wants {
         self.user.as_deref().map_or(View::Effective, View::User)
     }
 
-    fn matches(&self, key: &setpoint_ops::Key) -> bool {
+    fn matches(&self, key: &Key) -> bool {
         self.patterns.is_empty() || self.patterns.iter().any(|it| it.matches(key))
     }
 
@@ -197,11 +197,11 @@ impl Feed {
         let position = Position { epoch: snapshot.epoch.to_string(), revision: snapshot.revision };
         self.at = Some(position.clone());
         let own = self.wants.user.as_ref().map(|it| format!("user:{it}"));
-        let mut changed = BTreeMap::<&setpoint_ops::Key, Option<&Arc<Entry>>>::new();
+        let mut changed = BTreeMap::<&Key, Option<&Arc<Entry>>>::new();
         for news in pending {
             let effective = news.effective.iter().map(|it| (&it.namespace, &it.key));
             let preferred = news.moved.iter().filter(|it| own.as_deref() == Some(&*it.layer));
-            let preferred = preferred.map(|it| (&it.namespace, &it.key));
+            let preferred = preferred.flat_map(|it| hidden(snapshot, it));
             for (namespace, key) in effective.chain(preferred) {
                 if **namespace == *self.wants.namespace && self.wants.matches(key) {
                     let now = snapshot.get(namespace, self.wants.view(), key.as_str());
@@ -266,6 +266,18 @@ impl Feed {
         let text = text(&Frame::SettingsReloaded(reloaded));
         Message { text, position, is_reload: true, leave: None }
     }
+}
+
+/// The key of a preference, and those above and below it, which it may hide.
+fn hidden<'a>(
+    snapshot: &'a Snapshot,
+    moved: &'a Moved,
+) -> impl Iterator<Item = (&'a Arc<str>, &'a Key)> {
+    let Moved { namespace, key, .. } = moved;
+    let above = key.ancestors().filter_map(|it| snapshot.get(namespace, View::Effective, it));
+    let below = snapshot.list(namespace, View::Effective, Some(key), None);
+    let around = above.chain(below).map(|it| &it.setting.key);
+    std::iter::once(key).chain(around).map(move |it| (namespace, it))
 }
 
 fn change(one: &setpoint_ops::live::Effective) -> Change<&RawValue> {
