@@ -96,16 +96,29 @@ impl Feed {
     pub async fn next(&mut self) -> Message {
         loop {
             self.news.mark_unchanged();
-            let leave = match self.weight() > BIG {
-                true => self.big.clone().acquire_owned().await.ok(),
-                false => None,
-            };
-            if let Some(message) = self.take() {
-                return Message { leave, ..message };
+            if self.knows_where_it_is().await {
+                let leave = match self.weight() > BIG {
+                    true => self.big.clone().acquire_owned().await.ok(),
+                    false => None,
+                };
+                if let Some(message) = self.take() {
+                    return Message { leave, ..message };
+                }
             }
             // The sender lives as long as `live`.
             drop(self.news.changed().await);
         }
+    }
+
+    /// Whether what the listener has is of the past. What is news to this service it may have
+    /// from another one: that is looked up, and until it can be, the listener is not taken back.
+    async fn knows_where_it_is(&self) -> bool {
+        let snapshot = self.live.snapshot();
+        let is_past =
+            |it: &Position| *it.epoch == *snapshot.epoch && it.revision <= snapshot.revision;
+        self.is_started
+            || self.at.as_ref().is_none_or(is_past)
+            || self.live.catch_up().await.is_ok()
     }
 
     /// Up to where everything has been told, which the listener is told with this.
