@@ -11,7 +11,7 @@ use sea_orm::sqlx::postgres::PgListener;
 use sea_orm::sqlx::{self, Sqlite};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::{Following, Shared};
 use crate::database::Location;
@@ -61,11 +61,15 @@ pub(super) async fn run(
         Location::Memory => (None, None),
     };
     let mut eyes = Eyes { connection: None, version: None };
+    let mut poll = interval_at(Instant::now() + following.poll, following.poll);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let hinted = tokio::select! {
+            // First what comes seldom: there may always be a hint.
+            biased;
             _ = stop.changed() => break,
+            _ = poll.tick() => false,
             () = hint.notified() => true,
-            () = sleep(following.poll) => false,
         };
         let looked = match hinted {
             true => look_for_a_while(&shared, &mut eyes, &hint).await,
@@ -100,20 +104,25 @@ fn report(shared: &Shared, looked: Result<()>) {
     });
 }
 
-/// Looks until there is something new, or the hint was about our own writes.
+/// Looks until there is something new, or the hint was about our own writes. A hint that comes
+/// meanwhile is looked into afterwards: where many write, there is no end of them.
 async fn look_for_a_while(shared: &Shared, eyes: &mut Eyes, hint: &Notify) -> Result<()> {
     let mut pause = SHORTEST_PAUSE;
-    let mut until = Instant::now() + HINT_LASTS;
+    let mut is_hinted_again = false;
+    let until = Instant::now() + HINT_LASTS;
     loop {
         let is_new = eyes.see_a_change(shared).await? && {
             shared.reload_keys().await?;
             shared.catch_up().await?
         };
         if is_new || shared.connections.file.is_none() || Instant::now() >= until {
+            if is_hinted_again {
+                hint.notify_one();
+            }
             return Ok(());
         }
         if timeout(pause, hint.notified()).await.is_ok() {
-            until = Instant::now() + HINT_LASTS;
+            is_hinted_again = true;
             pause = SHORTEST_PAUSE;
         } else {
             pause *= 2;
