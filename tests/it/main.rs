@@ -50,6 +50,7 @@ mod reconcile;
 mod same_meaning;
 mod schema;
 mod secrets;
+mod serve;
 mod shell;
 mod table;
 mod token;

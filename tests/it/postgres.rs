@@ -5,10 +5,11 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::world::free_address;
 
 const USER: &str = "setpoint";
 
@@ -17,6 +18,8 @@ struct Server {
     /// What the tests of this run share about it.
     state: PathBuf,
     port: u16,
+    /// Where its files are, if it is one test's own.
+    home: Option<PathBuf>,
 }
 
 /// An empty database. Another test gets it when this is gone, empty again: to make one takes
@@ -38,6 +41,48 @@ impl Database {
         Self { server, name }
     }
 
+    /// One on a server of its own, which may be stopped. What is committed there outlives that.
+    pub fn alone() -> Self {
+        let process = std::process::id();
+        let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("postgres-of-{process}"));
+        fs::create_dir_all(&state).unwrap();
+        let settings = "synchronous_commit = on\nlisten_addresses = '*'\n";
+        let (port, home) = start(&state, process, settings);
+        let server = Server { state, port, home: Some(home) };
+        Self { server, name: "postgres".to_owned() }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.server.port
+    }
+
+    /// Stops the server at once, as a crash would.
+    pub fn stop(&self) {
+        self.control(&["-m", "immediate", "stop"]);
+    }
+
+    pub fn start(&self) {
+        self.control(&["-o", &format!("-p {}", self.server.port), "start"]);
+    }
+
+    /// Lets clients in from a network.
+    pub fn admit(&self, network: &str) {
+        let data = self.server.home.as_ref().unwrap().join("data");
+        let mut access =
+            fs::OpenOptions::new().append(true).open(data.join("pg_hba.conf")).unwrap();
+        access.write_all(format!("host all all {network} trust\n").as_bytes()).unwrap();
+        self.control(&["reload"]);
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let home = self.server.home.as_ref().expect("the server is this test's own");
+        let mut pg_ctl = owner(home).command(programs().join("pg_ctl"));
+        pg_ctl.arg("-D").arg(home.join("data")).arg("-l").arg(home.join("log"));
+        pg_ctl.args(["-w", "-t", "60"]).args(arguments);
+        pg_ctl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(pg_ctl.status().unwrap().success(), "{arguments:?}");
+    }
+
     pub fn url(&self) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/{}", self.server.port, self.name)
     }
@@ -50,6 +95,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        if self.server.home.is_some() {
+            return;
+        }
         let emptied = self.sql(
             "SET client_min_messages = error;
              SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -73,10 +121,10 @@ impl Server {
         let started = state.join("port");
         let port = match fs::read_to_string(&started) {
             Ok(port) => port.parse().unwrap(),
-            Err(_) => start(&state, process),
+            Err(_) => start(&state, process, "listen_addresses = '127.0.0.1'\n").0,
         };
         fs::write(started, port.to_string()).unwrap();
-        Self { state, port }
+        Self { state, port, home: None }
     }
 
     /// Makes one more database. Gives its name.
@@ -108,8 +156,8 @@ fn run() -> (String, u32) {
     }
 }
 
-/// Starts a server that ends with `process`. Gives its port.
-fn start(state: &Path, process: u32) -> u16 {
+/// Starts a server that ends with `process`, with more `settings`. Gives its port and its folder.
+fn start(state: &Path, process: u32, settings: &str) -> (u16, PathBuf) {
     let programs = programs();
     let home = tempfile::Builder::new().prefix("setpoint-it-").tempdir().unwrap();
     // From here on it is the shell process that takes it away.
@@ -123,7 +171,7 @@ fn start(state: &Path, process: u32) -> u16 {
     finish(initdb.arg("-D").arg(&data));
     let settings = format!(
         "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nmax_connections = 200\n\
-         listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n",
+         unix_socket_directories = '{}'\n{settings}",
         home.display()
     );
     let mut conf = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).unwrap();
@@ -131,21 +179,17 @@ fn start(state: &Path, process: u32) -> u16 {
 
     let mut refused = String::new();
     for _ in 0..5 {
-        let port = free_port();
+        let port = free_address().port();
         let mut pg_ctl = owner.command(programs.join("pg_ctl"));
         pg_ctl.arg("-D").arg(&data).arg("-l").arg(home.join("log"));
         pg_ctl.args(["-o", &format!("-p {port}"), "-w", "-t", "60", "start"]);
         pg_ctl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if pg_ctl.status().unwrap().success() {
-            return port;
+            return (port, home);
         }
         refused = fs::read_to_string(home.join("log")).unwrap_or_default();
     }
     panic!("PostgreSQL does not start:\n{refused}");
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// The folder of the newest PostgreSQL that is installed.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -39,6 +41,16 @@ impl World {
 
     pub fn postgres() -> Self {
         Self { postgres: Some(postgres::Database::take()), ..Self::sqlite() }
+    }
+
+    /// With a PostgreSQL server of its own, which may be stopped.
+    pub fn postgres_alone() -> Self {
+        Self { postgres: Some(postgres::Database::alone()), ..Self::sqlite() }
+    }
+
+    /// The PostgreSQL database.
+    pub fn server(&self) -> &postgres::Database {
+        self.postgres.as_ref().unwrap()
     }
 
     pub fn is_postgres(&self) -> bool {
@@ -319,6 +331,20 @@ pub fn fed(command: &mut Command, input: &str) -> Result<String, String> {
 /// A program that ends without reading its input is no error here.
 fn write_all(child: &mut Child, input: &str) {
     drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+}
+
+/// An address of this machine where nobody listens. Its port is none that the kernel gives to
+/// clients: while the service is away, one of them could take it, or even connect to itself.
+pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id() * 13 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(12_000 + number % 20_000).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// The text that `value` is.

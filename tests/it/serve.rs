@@ -1,0 +1,59 @@
+//! The service under faults: whatever happens, every client is told every revision that it asked
+//! for, once and in order, and what the service says is done is done.
+//!
+//! Clients write down what they are told (`audience`), the change log is read at the end
+//! (`truth`), and `checker` compares the two.
+
+use std::time::{Duration, Instant};
+
+use crate::world::World;
+
+mod audience;
+mod checker;
+mod history;
+mod http;
+mod instances;
+mod killed;
+mod meaning;
+mod plain;
+mod server;
+mod truth;
+mod wire;
+mod writers;
+
+/// How long anything may take before it counts as never happening. Nothing waits for it to pass.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Two declared layers, and a quick pulse.
+const CONFIGURATION: &str = "\
+[server]
+heartbeat_ms = 50
+client_timeout_ms = 2000
+poll_ms = 200
+
+[namespaces.default]
+layers = ['site']
+";
+
+/// A world with some settings, under [`CONFIGURATION`].
+fn ready(world: &World) -> &World {
+    ready_with(world, CONFIGURATION)
+}
+
+fn ready_with<'w>(world: &'w World, configuration: &str) -> &'w World {
+    world.write("setpoint.toml", configuration);
+    world.migrate(
+        "a: {k0: x, k1: x, k2: x}\nb: {k0: x, k1: x, k2: {deep: x}}\nother: [1, 2]\nend: 0\n",
+    );
+    world
+}
+
+/// Waits until `holds`, where nothing tells of it.
+#[track_caller]
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < DEADLINE, "it never comes that {what}");
+        std::thread::sleep(audience::PATIENCE);
+    }
+}
