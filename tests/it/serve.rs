@@ -17,6 +17,7 @@ mod killed;
 mod meaning;
 mod plain;
 mod server;
+mod slow;
 mod truth;
 mod wire;
 mod writers;

@@ -359,6 +359,17 @@ pub fn fixture(name: &str) -> PathBuf {
 
 /// One runtime a process, for tests that call the library itself.
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    runtime().block_on(work)
+}
+
+/// The same for work that goes on while the test does something else.
+pub fn spawn<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    runtime().spawn(work)
+}
+
+fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().unwrap()).block_on(work)
+    RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().unwrap())
 }

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::DEADLINE;
 use super::history::{History, Wants, led};
 use super::wire::{Kind, Wire};
-use crate::world::{World, block_on};
+use crate::world::{World, block_on, spawn};
 
 /// Clients that listen.
 pub struct Audience {
@@ -65,7 +65,7 @@ impl Audience {
             receivers.push(held.subscribe());
             let (places, goal) = (places.clone(), goal.subscribe());
             let client = Client { kind, wants, places, first, goal, held };
-            clients.push(block_on(async { tokio::spawn(client.listen()) }));
+            clients.push(spawn(client.listen()));
         }
         let mut audience = Self { clients, goal, held: receivers };
         audience.wait_until("is told everything", |it| it.is_some());

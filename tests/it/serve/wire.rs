@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 pub enum Wire {
-    Raw(WebSocketStream<TcpStream>),
+    Raw(Box<WebSocketStream<TcpStream>>),
     Shipped(Box<Socket>),
     Events(Events),
 }
@@ -41,10 +41,8 @@ impl Wire {
     ) -> Result<Self, String> {
         match kind {
             Kind::Raw => {
-                let mut socket = open(to, token).await?;
-                let hello = Message::text(hello(wants, position).to_string());
-                socket.send(hello).await.map_err(|it| it.to_string())?;
-                Ok(Self::Raw(socket))
+                let stream = TcpStream::connect(to).await.map_err(|it| it.to_string())?;
+                Self::over(stream, token, wants, position).await
             }
             Kind::Shipped => {
                 let service = Service::new(&format!("http://{to}"), token.map(str::to_owned));
@@ -60,6 +58,19 @@ impl Wire {
             }
             Kind::Events => Ok(Self::Events(Events::open(to, token, wants, position).await?)),
         }
+    }
+
+    /// The same over `stream`, with frames as they come.
+    pub async fn over(
+        stream: TcpStream,
+        token: Option<&str>,
+        wants: &Wants,
+        position: Option<&Position>,
+    ) -> Result<Self, String> {
+        let mut socket = upgrade(stream, token).await?;
+        let hello = Message::text(hello(wants, position).to_string());
+        socket.send(hello).await.map_err(|it| it.to_string())?;
+        Ok(Self::Raw(Box::new(socket)))
     }
 
     /// The next frame; none when the connection has ended. To give up waiting loses nothing.
@@ -84,14 +95,6 @@ impl Wire {
 }
 
 /// A WebSocket that has said nothing yet.
-pub async fn open(
-    to: SocketAddr,
-    token: Option<&str>,
-) -> Result<WebSocketStream<TcpStream>, String> {
-    let stream = TcpStream::connect(to).await.map_err(|it| it.to_string())?;
-    upgrade(stream, token).await
-}
-
 pub async fn upgrade(
     stream: TcpStream,
     token: Option<&str>,
