@@ -20,6 +20,7 @@ if [[ ${1:-} != build ]]; then
     has sqlite3 || missing+=(sqlite3)
     has psql || missing+=(postgresql-client)
     has strace || missing+=(strace)
+    has ip || missing+=(iproute2)
     has unshare || missing+=(util-linux)
     has mount || missing+=(mount)
     has script || missing+=(bsdutils)

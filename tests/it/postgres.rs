@@ -52,10 +52,6 @@ impl Database {
         Self { server, name: "postgres".to_owned() }
     }
 
-    pub fn port(&self) -> u16 {
-        self.server.port
-    }
-
     /// Stops the server at once, as a crash would.
     pub fn stop(&self) {
         self.control(&["-m", "immediate", "stop"]);

@@ -10,6 +10,7 @@ use crate::world::World;
 
 mod audience;
 mod checker;
+mod cut;
 mod history;
 mod http;
 mod instances;

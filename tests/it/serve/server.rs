@@ -56,6 +56,12 @@ impl Server {
         server
     }
 
+    /// The same, asked with a token.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
