@@ -110,7 +110,8 @@ pub(super) async fn delta(
             let row = Row { namespace, layer, key, value, format, revision, at, actor, channel };
             let (key, after) = match read(row, &policy) {
                 Read::Setting(setting) => {
-                    (setting.key.clone(), Some(Arc::new(Entry::new(setting))))
+                    let declared = policy.space(&setting.namespace);
+                    (setting.key.clone(), Some(Arc::new(Entry::new(setting, &declared))))
                 }
                 Read::Deleted(key) => (key, None),
                 Read::Refused(one) => {

@@ -91,7 +91,7 @@ async fn write(shared: &Shared, jobs: &mut [Job]) -> Result<Vec<Result<Written>>
             let applied = match plan.is_empty() {
                 true => Applied::Nothing,
                 false => {
-                    draft.advance(news(&plan, draft.revision + 1, job.channel, job.now));
+                    draft.advance(news(&plan, &draft, job.channel, job.now));
                     plans.push((plan.clone(), job.channel, job.now));
                     Applied::Revision(draft.revision)
                 }
@@ -112,16 +112,16 @@ async fn write(shared: &Shared, jobs: &mut [Job]) -> Result<Vec<Result<Written>>
     Ok(written.collect())
 }
 
-/// What `plan` is to those who listen, once it is the revision `id`.
-fn news(plan: &Plan, id: i64, channel: Channel, now: DateTime<Utc>) -> News {
-    let at = time::stamp(now);
+/// What `plan` is to those who listen, once it is the revision after `snapshot`.
+fn news(plan: &Plan, snapshot: &Snapshot, channel: Channel, now: DateTime<Utc>) -> News {
+    let (at, id) = (time::stamp(now), snapshot.revision + 1);
     let actor = &plan.author.actor;
     let moved = plan.effects().into_iter().map(|effect| Moved {
         namespace: effect.namespace.into(),
         layer: effect.layer.into(),
         key: effect.key.clone(),
         after: effect.after.map(|value| {
-            Arc::new(Entry::new(Setting {
+            let setting = Setting {
                 namespace: effect.namespace.to_owned(),
                 layer: effect.layer.to_owned(),
                 key: effect.key.clone(),
@@ -131,7 +131,8 @@ fn news(plan: &Plan, id: i64, channel: Channel, now: DateTime<Utc>) -> News {
                 revision: id,
                 updated_at: at.clone(),
                 updated_by: actor.clone(),
-            }))
+            };
+            Arc::new(Entry::new(setting, &snapshot.declared(effect.namespace)))
         }),
     });
     News {
