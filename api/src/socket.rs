@@ -136,7 +136,7 @@ async fn serve(
         End::Stopping => close(CloseCode::Away, "the service stops"),
         End::Told(mut error, code) => {
             let problem = error.problem().clone();
-            let text = feed::text(&ServerFrame::Error(problem));
+            let text = feed::text(&ServerFrame::Error { problem });
             drop(timeout(patience, socket.send(Frame::text(text))).await);
             close(code, "see the message before this")
         }
@@ -225,9 +225,12 @@ async fn converse(
             frame = heard(socket) => match frame {
                 Ok(Some(frame)) => {
                     heard_at = Instant::now();
-                    if let Some(answer) = answered(service, &listed, frame, &id)
-                        && let Err(end) = send(socket, answer, setup.client_timeout).await
-                    {
+                    let answered = match answered(service, &listed, frame, &id) {
+                        Ok(Some(answer)) => send(socket, answer, setup.client_timeout).await,
+                        Ok(None) => Ok(()),
+                        Err(end) => Err(end),
+                    };
+                    if let Err(end) = answered {
                         break end;
                     }
                 }
@@ -260,8 +263,13 @@ fn still_may(service: &Service, caller: &Caller) -> Result<(), ApiError> {
 }
 
 /// What the service says to something that a client says.
-fn answered(service: &Service, listed: &Listed, frame: ClientFrame, id: &str) -> Option<String> {
-    match frame {
+fn answered(
+    service: &Service,
+    listed: &Listed,
+    frame: ClientFrame,
+    id: &str,
+) -> Result<Option<String>, End> {
+    let answer = match frame {
         ClientFrame::Ping {} => Some(feed::text(&ServerFrame::Pong {})),
         ClientFrame::Pong {} => None,
         ClientFrame::Applied { revision } => {
@@ -283,10 +291,10 @@ fn answered(service: &Service, listed: &Listed, frame: ClientFrame, id: &str) ->
                 "there was a hello before",
             )
             .help("open another connection to hear of something else");
-            let mut error = error;
-            Some(feed::text(&ServerFrame::Error(error.problem().clone())))
+            return Err(End::Told(error, CloseCode::Policy));
         }
-    }
+    };
+    Ok(answer)
 }
 
 /// The next thing that a client says; none if it is only a sign of life.

@@ -213,7 +213,7 @@ impl Follower {
             }
             ServerFrame::Pong {} => return Ok(None),
             ServerFrame::Welcome(_) => return Err("it welcomes twice".to_owned()),
-            ServerFrame::Error(_) => unreachable!("a socket makes it an error"),
+            ServerFrame::Error { .. } => unreachable!("a socket makes it an error"),
         };
         Ok(Some(event))
     }

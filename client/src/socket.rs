@@ -140,7 +140,7 @@ impl Wire {
                 return Ok(frame);
             }
             match self.frame().await? {
-                ServerFrame::Error(problem) => return Err(ClientError::refused(problem)),
+                ServerFrame::Error { problem } => return Err(ClientError::refused(problem)),
                 frame @ ServerFrame::Ping { .. } => self.pinged = Some(frame),
                 frame => return Ok(frame),
             }

@@ -81,8 +81,8 @@ pub enum ServerFrame<S = Setting> {
     Ping { revision: i64 },
     /// Answers a `Ping`.
     Pong {},
-    /// The connection is closed for this.
-    Error(Problem),
+    /// The connection is closed for this. The problem has a `type` of its own.
+    Error { problem: Problem },
 }
 
 /// Who a client talks to.
