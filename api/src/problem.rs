@@ -247,11 +247,12 @@ fn is_of_the_connection(error: &sea_orm::DbErr) -> bool {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::Protocol(_) => true,
-            // Classes 08 (connection), 53 (resources) and 57 (the operator intervenes), see
+            // Classes 08 (connection), 53 (resources) and 57 (the operator intervenes), and the
+            // timeout of a transaction that nobody goes on with, see
             // <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-            sqlx::Error::Database(error) => error
-                .code()
-                .is_some_and(|it| ["08", "53", "57"].iter().any(|class| it.starts_with(class))),
+            sqlx::Error::Database(error) => error.code().is_some_and(|it| {
+                ["08", "53", "57", "25P03"].iter().any(|class| it.starts_with(class))
+            }),
             _ => false,
         },
         DbErr::Conn(_) => true,

@@ -232,6 +232,9 @@ async fn connect_sqlite(
     Ok((connection, unlocked))
 }
 
+/// No transaction is ended for a shorter silence of its program: a machine may be busy.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(5);
+
 async fn connect_postgres(
     url: &str,
     settings: Settings,
@@ -239,8 +242,17 @@ async fn connect_postgres(
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false).max_connections(4).connect_timeout(settings.connect_timeout);
     options.acquire_timeout(settings.connect_timeout).set_application_name("setpoint");
-    let lock_timeout = format!("{}ms", settings.lock_timeout.as_millis());
-    options.map_sqlx_postgres_opts(move |it| it.options([("lock_timeout", &lock_timeout)]));
+    // One who holds a lock and is not heard of has stopped, or its network has: the server would
+    // wait for hours for it.
+    let silence = (settings.lock_timeout * 2).max(SHORTEST_SILENCE);
+    let [lock_timeout, silence] =
+        [settings.lock_timeout, silence].map(|it| format!("{}ms", it.as_millis()));
+    options.map_sqlx_postgres_opts(move |it| {
+        it.options([
+            ("lock_timeout", &lock_timeout),
+            ("idle_in_transaction_session_timeout", &silence),
+        ])
+    });
     let connected = sea_orm::Database::connect(options).await;
     let place = Location::Postgres(url.to_owned()).name();
     Ok((connected.map_err(|source| Error::Unreachable { place, source })?, None))
