@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::world::World;
 
+mod access;
 mod audience;
 mod checker;
 mod cut;
@@ -15,10 +16,13 @@ mod history;
 mod http;
 mod instances;
 mod killed;
+mod life;
 mod meaning;
 mod plain;
 mod server;
 mod slow;
+mod sockets;
+mod trouble;
 mod truth;
 mod wire;
 mod writers;

@@ -6,19 +6,19 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{MIGRATE, Scenario, assert_copies_are_exact, code, is_root, run_by, sources, started};
+use super::{MIGRATE, Scenario, assert_copies_are_exact, behind, code, is_root, sources, started};
 use crate::world::{Files, Ran, World};
 
 /// A world whose folder is a disk of its own, which only this and what it runs can see.
-struct Disk {
-    world: World,
+pub struct Disk {
+    pub world: World,
     /// A process that keeps the disk mounted, and takes it along when it ends.
     holder: Child,
     privileged: bool,
 }
 
 impl Disk {
-    fn of(size_bytes: u64, files: &Files) -> Self {
+    pub fn of(size_bytes: u64, files: &Files) -> Self {
         let world = World::sqlite();
         let privileged = is_root(&world);
         let mut unshare = Command::new("unshare");
@@ -42,7 +42,7 @@ impl Disk {
     }
 
     /// Its folder, as this process can reach it.
-    fn folder(&self) -> PathBuf {
+    pub fn folder(&self) -> PathBuf {
         let outside = Path::new("/proc").join(self.holder.id().to_string()).join("root");
         outside.join(self.world.folder().strip_prefix("/").unwrap())
     }
@@ -52,12 +52,17 @@ impl Disk {
     }
 
     fn run_command(&self, command: &Command) -> Ran {
+        self.world.end(started(self.inside(command).stdin(Stdio::null())))
+    }
+
+    /// What runs `command` where the disk can be seen.
+    pub fn inside(&self, command: &Command) -> Command {
         let (target, wd) = (self.holder.id().to_string(), self.world.folder().to_str().unwrap());
         let user: &[&str] =
             if self.privileged { &[] } else { &["--user", "--preserve-credentials"] };
         let nsenter = [&["nsenter", "--target", &target, "--mount"], user].concat();
         let cd = ["sh", "-c", r#"cd "$0" && exec "$@""#, wd];
-        run_by(&self.world, &[&nsenter[..], &cd].concat(), command)
+        behind(&self.world, &[&nsenter[..], &cd].concat(), command)
     }
 
     fn grow(&self, size_bytes: u64) {

@@ -8,18 +8,18 @@ use super::{MIGRATE, Scenario, State, code, started};
 use crate::world::{Ran, World};
 
 /// A process that does one thing and holds on to it.
-pub(super) struct Holder {
+pub struct Holder {
     process: Child,
 }
 
 impl Holder {
     /// Runs `sql` in sqlite3, which is done when this returns.
-    pub(super) fn sqlite(world: &World, sql: &str) -> Self {
+    pub fn sqlite(world: &World, sql: &str) -> Self {
         let mut sqlite3 = Command::new("sqlite3");
         Self::of(sqlite3.args(["-batch", "-bail"]).arg(world.path("setpoint.db")), sql)
     }
 
-    fn psql(world: &World, sql: &str) -> Self {
+    pub fn psql(world: &World, sql: &str) -> Self {
         let mut psql = Command::new("psql");
         Self::of(
             psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", &world.database()]),
@@ -37,7 +37,7 @@ impl Holder {
     }
 
     /// Ends it at the end of its input, which takes the transaction back.
-    pub(super) fn release(mut self) {
+    pub fn release(mut self) {
         drop(self.process.stdin.take());
         assert!(self.process.wait().unwrap().success());
     }

@@ -17,7 +17,7 @@ use super::server::{Server, signal};
 use super::truth::Truth;
 use super::wire::Wire;
 use super::writers::{self, Http};
-use super::{CONFIGURATION, DEADLINE, ready, ready_with};
+use super::{CONFIGURATION, DEADLINE, ready_with};
 use crate::world::{World, block_on};
 
 /// Drops whoever is silent for a moment.

@@ -91,7 +91,7 @@ impl Http {
         for number in numbers {
             let written = self.write(number);
             let written = written.unwrap_or_else(|error| panic!("{}: {error}", self.name));
-            written.map(|it| done.send(it).unwrap());
+            written.into_iter().for_each(|it| done.send(it).unwrap());
         }
     }
 
@@ -110,7 +110,7 @@ impl Http {
                 // Others are to have the processor.
                 thread::sleep(PATIENCE);
             };
-            written.map(|it| done.send(it).unwrap());
+            written.into_iter().for_each(|it| done.send(it).unwrap());
         }
     }
 }
