@@ -494,6 +494,17 @@ impl Error {
         }
     }
 
+    /// The same as an error of a commit: where the connection was lost over it, nobody knows
+    /// whether it was made.
+    pub(crate) fn of_commit(error: DbErr, place: &str) -> Self {
+        // Classes 08 (connection) and 57 (the operator intervenes) of PostgreSQL.
+        let is_lost = |code: String| code.len() == 5 && ["08", "57"].contains(&&code[..2]);
+        match code_of(&error).is_none_or(is_lost) {
+            true => Self::Unanswered { place: place.to_owned() },
+            false => Self::from(error).at(place),
+        }
+    }
+
     /// The same once more, for others who waited for the same thing.
     pub(crate) fn shared(&self) -> Self {
         let at = |place: &String| place.clone();

@@ -101,8 +101,10 @@ async fn write(shared: &Shared, jobs: &mut [Job]) -> Result<Vec<Result<Written>>
     }
     if !plans.is_empty() {
         append(&db, &head, &plans).await.map_err(at)?;
-        db.commit().await.map_err(|error| at(error.into()))?;
-        connections.refuse_gone()?;
+        let place = connections.writer.place();
+        db.commit().await.map_err(|error| Error::of_commit(error, place))?;
+        let is_gone = connections.refuse_gone();
+        is_gone.map_err(|_| Error::Unanswered { place: place.to_owned() })?;
         shared.publish(draft);
     }
     let snapshot = shared.current();

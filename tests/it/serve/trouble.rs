@@ -160,3 +160,32 @@ fn an_instance_that_stops_in_the_middle_of_a_write_does_not_keep_others_from_wri
     });
     assert_eq!(world.sql("SELECT count(*) FROM change WHERE after = '\"one\"'"), "0");
 }
+
+/// A trigger that waits for the test when a revision is committed.
+const WAIT: &str = "
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON revision DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION wait()";
+
+#[test]
+fn a_write_whose_commit_is_lost_is_not_said_to_be_undone() {
+    let world = World::postgres();
+    let configuration = format!("{CONFIGURATION}[postgres]\nlock_timeout_ms = 30000\n");
+    let server = Server::start(ready_with(&world, &configuration));
+    world.sql(WAIT);
+    let held = Holder::psql(&world, "SELECT pg_advisory_lock(7)");
+    let waiting = "FROM pg_stat_activity WHERE datname = current_database()
+        AND wait_event_type = 'Lock' AND query = 'COMMIT'";
+    std::thread::scope(|scope| {
+        let write = scope.spawn(|| server.put(A, r#"{"value": "perhaps"}"#));
+        eventually("it commits", || world.sql(&format!("SELECT count(*) {waiting}")) == "1");
+
+        world.sql(&format!("SELECT count(pg_terminate_backend(pid)) {waiting}"));
+
+        let answer = write.join().unwrap();
+        assert_eq!(answer.problem(), (503, "database::unanswered".to_owned()), "{answer}");
+    });
+    held.release();
+    assert_well(&server);
+}
