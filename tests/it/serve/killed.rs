@@ -23,7 +23,7 @@ fn a_service_that_is_killed_loses_nothing_that_it_has_acknowledged(world: &World
     thread::scope(|scope| {
         for name in ["one", "two", "three"] {
             let done = done.clone();
-            scope.spawn(move || Http::to(address, name).insist(0..50, &done));
+            scope.spawn(move || Http::to(address, name).insist(0..35, &done));
         }
         drop(done);
         kept.extend(some(&acknowledged));
@@ -59,7 +59,7 @@ fn a_postgres_server_that_is_killed_and_comes_back_is_gone_on_with() {
     thread::scope(|scope| {
         for name in ["one", "two", "three"] {
             let done = done.clone();
-            scope.spawn(move || Http::to(address, name).insist(0..50, &done));
+            scope.spawn(move || Http::to(address, name).insist(0..35, &done));
         }
         drop(done);
         for _ in 0..2 {

@@ -23,7 +23,7 @@ fn everybody_hears_of_every_change_whoever_makes_it(world: &World) {
     thread::scope(|scope| {
         for name in ["one", "two", "three"] {
             let done = done.clone();
-            scope.spawn(move || Http::to(address, name).write_all(0..45, &done));
+            scope.spawn(move || Http::to(address, name).write_all(0..32, &done));
         }
         scope.spawn(|| writers::set(world, 4));
         scope.spawn(|| writers::sql(world, 12));
