@@ -44,7 +44,9 @@ class Server:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as it:
                     if it.status == 200:
                         return time.perf_counter() - self.started
-            except OSError:
+            except OSError as error:
+                if time.perf_counter() - self.started > 60:
+                    sys.exit(f"{self.process.args} does not serve {path}: {error}")
                 time.sleep(0.0005)
 
     def memory_mib(self):
@@ -69,7 +71,7 @@ def nginx(folder, name, body):
     port = free_port()
     configuration = folder / "nginx.conf"
     configuration.write_text(
-        f"""daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log /dev/null;
+        f"""user root; daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log /dev/null;
 events {{ worker_connections 1024; }}
 http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
         open_file_cache max=1000; default_type application/json;

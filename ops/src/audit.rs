@@ -92,6 +92,12 @@ pub(crate) fn link(
 
 /// Seals the edits made in SQL since the last revision. Returns the hash to chain to.
 pub(crate) async fn seal(db: &DatabaseTransaction, head: &head::Model) -> Result<String> {
+    let newest = revision::Entity::find_by_id(head.revision).select_only();
+    let newest = newest.column(revision::Column::Hash).into_tuple::<Option<String>>();
+    if let Some(Some(_)) = newest.one(db).await? {
+        // Nobody has written past us: whoever seals, seals all.
+        return Ok(head.hash.clone());
+    }
     let mut hash = head.hash.clone();
     for mut revision in unsealed(db).await? {
         revision.previous_hash = Some(hash.clone());

@@ -90,6 +90,8 @@ struct Shared {
     /// Held by whoever is about to publish.
     gate: tokio::sync::Mutex<()>,
     status: Mutex<Status>,
+    /// When the writer last found out what others had written.
+    written: Mutex<Instant>,
 }
 
 /// How many changes wait at most.
@@ -132,6 +134,7 @@ impl Live {
                 failure: None,
                 delivery: Delivery::Off,
             }),
+            written: Mutex::new(Instant::now()),
         });
         let (jobs, waiting) = mpsc::channel(WAITING);
         let writer = tokio::spawn(writer::run(shared.clone(), waiting));
@@ -355,6 +358,15 @@ impl Shared {
         insert.exec_without_returning(&self.connections.writer.connection).await?;
         self.recorded.store(published, Relaxed);
         Ok(())
+    }
+
+    /// The writer knows what others have written up to now.
+    fn has_looked(&self) {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last_written(&self) -> Instant {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, change: impl FnOnce(&mut Status)) {

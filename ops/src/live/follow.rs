@@ -44,6 +44,10 @@ const HINT_LASTS: Duration = Duration::from_millis(500);
 /// How soon it is looked again, at first.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
 
+/// For how long after a transaction of our own the follower leaves looking to the writer: each
+/// page that it writes is a hint.
+const WRITER_LOOKS: Duration = Duration::from_millis(5);
+
 /// Follows the database until it is told to stop.
 pub(super) async fn run(
     shared: Arc<Shared>,
@@ -111,7 +115,9 @@ async fn look_for_a_while(shared: &Shared, eyes: &mut Eyes, hint: &Notify) -> Re
     let mut is_hinted_again = false;
     let until = Instant::now() + HINT_LASTS;
     loop {
-        let is_new = eyes.see_a_change(shared).await? && {
+        // The writer looks at the beginning of each of its transactions.
+        let is_looked_after = shared.last_written().elapsed() < WRITER_LOOKS;
+        let is_new = !is_looked_after && eyes.see_a_change(shared).await? && {
             shared.reload_keys().await?;
             shared.catch_up().await?
         };
@@ -121,7 +127,10 @@ async fn look_for_a_while(shared: &Shared, eyes: &mut Eyes, hint: &Notify) -> Re
             }
             return Ok(());
         }
-        if timeout(pause, hint.notified()).await.is_ok() {
+        if is_looked_after {
+            is_hinted_again = true;
+            sleep(WRITER_LOOKS).await;
+        } else if timeout(pause, hint.notified()).await.is_ok() {
             is_hinted_again = true;
             pause = SHORTEST_PAUSE;
         } else {

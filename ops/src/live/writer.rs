@@ -2,9 +2,11 @@
 //! and each is a revision of its own, or an error of its own.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::news::{Moved, News};
 use super::snapshot::{Entry, Snapshot};
@@ -28,11 +30,31 @@ pub(super) type Make = Box<dyn FnMut(&Snapshot) -> Result<Plan> + Send>;
 /// How many share a transaction at most: others may want to write, too.
 const MOST: usize = 256;
 
+/// For how long the first of them waits for others: less than it takes to sync.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// Carries out `jobs` until there are no more.
 pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(MOST);
+    let mut before = 0;
     while jobs.recv_many(&mut batch, MOST).await > 0 {
+        gather(&mut batch, before, &mut jobs).await;
+        before = batch.len();
         carry_out(&shared, std::mem::take(&mut batch)).await;
+    }
+}
+
+/// Waits a moment for those who had their answers together: they ask again together, and whoever
+/// is not in this transaction waits for all of it. One who writes alone waits for nobody.
+async fn gather(batch: &mut Vec<Job>, before: usize, jobs: &mut mpsc::Receiver<Job>) {
+    let until = Instant::now() + GATHER;
+    while batch.len() < before && Instant::now() < until {
+        tokio::task::yield_now().await;
+        while batch.len() < MOST
+            && let Ok(job) = jobs.try_recv()
+        {
+            batch.push(job);
+        }
     }
 }
 
@@ -81,6 +103,7 @@ async fn write(shared: &Shared, jobs: &mut [Job]) -> Result<Vec<Result<Written>>
     // What is published from here on is published by us: nobody else can commit.
     let _gate = shared.gate.lock().await;
     shared.catch_up_to(&db, &head).await.map_err(at)?;
+    shared.has_looked();
 
     let mut draft = Snapshot::clone(&shared.current());
     let mut plans = Vec::with_capacity(jobs.len());
@@ -106,6 +129,7 @@ async fn write(shared: &Shared, jobs: &mut [Job]) -> Result<Vec<Result<Written>>
         let is_gone = connections.refuse_gone();
         is_gone.map_err(|_| Error::Unanswered { place: place.to_owned() })?;
         shared.publish(draft);
+        shared.has_looked();
     }
     let snapshot = shared.current();
     let written = done
