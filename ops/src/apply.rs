@@ -75,6 +75,32 @@ pub async fn apply(
     apply_and_rewrite(db, plan, sources, &[], channel, now).await
 }
 
+/// Applies the plan that `make` makes. If somebody else changes the same keys in between, it is
+/// made again.
+///
+/// # Errors
+///
+/// Those of `make`, and as [`apply`].
+pub async fn apply_newest(
+    db: &Database,
+    make: impl AsyncFn(&DatabaseTransaction) -> Result<Plan>,
+    channel: Channel,
+    now: DateTime<Utc>,
+) -> Result<(Plan, Applied)> {
+    const TRIES: usize = 5;
+    let mut tries = 0;
+    loop {
+        let snapshot = db.snapshot().await?;
+        let plan = make(&snapshot).await;
+        drop(snapshot);
+        let plan = plan?;
+        match apply(db, &plan, &[], channel, now).await {
+            Err(Error::Stale { .. }) if tries < TRIES => tries += 1,
+            applied => return Ok((plan, applied?)),
+        }
+    }
+}
+
 /// As [`apply`]; files are written last, while every other writer waits.
 ///
 /// # Errors

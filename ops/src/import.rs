@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use serde_json::Value;
 use setpoint_entity::{seed, setting};
 use setpoint_importers::{Entry, Key, Limits, Place, TypedValue};
 
@@ -71,6 +72,8 @@ pub enum Resolve {
     Theirs,
     /// A value that neither side has, as a person types it.
     Value(String),
+    /// The same, as a program sends it.
+    Json(Value),
 }
 
 impl From<Strategy> for Options {
@@ -99,7 +102,7 @@ impl Strategy {
 }
 
 /// A plan, the files it came from, as they were read, and those that it writes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Import {
     pub plan: Plan,
     pub sources: Vec<ReadSource>,

@@ -28,10 +28,7 @@ pub struct Migrated {
 ///
 /// # Errors
 ///
-/// [`Error::Unwritable`] if the originals cannot be copied to `backups`, [`Error::Stale`] and
-/// what [`database::open`] says: nothing has changed then. What a file that is to be rewritten
-/// fails with: [`Error::ReadOnly`], [`Error::EditedMeanwhile`]; the database has not changed
-/// then. [`Error::NotVerified`] and [`Error::NotReadBack`]: it has.
+/// As [`carry_out`], and what [`database::open`] says: nothing has changed then.
 pub async fn migrate(
     location: &Location,
     settings: Settings,
@@ -40,32 +37,54 @@ pub async fn migrate(
     channel: Channel,
     now: DateTime<Utc>,
 ) -> Result<Migrated> {
-    let Import { plan, sources, rewrites } = import;
-    let nothing = |applied| Migrated { applied, originals: None, verified: 0 };
-    if plan.is_empty() && sources.iter().all(|it| it.meaning.is_none()) {
-        return Ok(nothing(Applied::Nothing));
+    if says_nothing(import) {
+        return Ok(Migrated::nothing(Applied::Nothing));
     }
-    if let Some(id) = applied_before(location, settings, plan).await? {
-        return Ok(nothing(Applied::Before(id)));
+    // A plan that is stale is refused before a database is made for it.
+    let ask = async |db: &Database| applied_before(db, &import.plan).await;
+    match database::using(location, Access::Read, settings, ask).await {
+        Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => {}
+        found => {
+            if let Some(id) = found? {
+                return Ok(Migrated::nothing(Applied::Before(id)));
+            }
+        }
     }
     database::refuse_missing_folder(location)?;
+    let work = async |db: &Database| carry_out(db, import, backups, channel, now).await;
+    database::using(location, Access::Create, settings, work).await
+}
+
+/// Carries out `import`: the originals are copied, everything is applied in one transaction and
+/// read back.
+///
+/// # Errors
+///
+/// [`Error::Unwritable`] if the originals cannot be copied to `backups`, [`Error::Stale`]:
+/// nothing has changed then. What a file that is to be rewritten fails with:
+/// [`Error::ReadOnly`], [`Error::EditedMeanwhile`]; the database has not changed then.
+/// [`Error::NotVerified`] and [`Error::NotReadBack`]: it has.
+pub async fn carry_out(
+    db: &Database,
+    import: &Import,
+    backups: &Path,
+    channel: Channel,
+    now: DateTime<Utc>,
+) -> Result<Migrated> {
+    let Import { plan, sources, rewrites } = import;
+    if says_nothing(import) {
+        return Ok(Migrated::nothing(Applied::Nothing));
+    }
+    if let Some(id) = applied_before(db, plan).await? {
+        return Ok(Migrated::nothing(Applied::Before(id)));
+    }
     let is_copied = !plan.is_empty() && sources.iter().any(ReadSource::is_file);
     let originals = match is_copied || !rewrites.is_empty() {
         false => None,
         true => Some(originals::copy(backups, name_of(plan.kind), sources, rewrites, now)?),
     };
-    let work = async |db: &Database| {
-        let applied = apply_and_rewrite(db, plan, sources, rewrites, channel, now).await?;
-        let Applied::Revision(id) = applied else { return Ok((applied, 0)) };
-        let verified = verify::imported(&db.connection, plan, sources, id).await;
-        let verified = verified.map_err(|error| match error.at(db.place()) {
-            differs @ Error::NotVerified { .. } => differs,
-            source => Error::NotReadBack { revision: id, source: Box::new(source) },
-        })?;
-        Ok((applied, verified))
-    };
-    let done = database::using(location, Access::Create, settings, work).await;
-    let (applied, verified) = done.inspect_err(|error| {
+    let applied = apply_and_rewrite(db, plan, sources, rewrites, channel, now).await;
+    let applied = applied.inspect_err(|error| {
         let is_refused = matches!(
             error,
             Error::Stale { .. } | Error::ReadOnly { .. } | Error::EditedMeanwhile { .. }
@@ -75,7 +94,26 @@ pub async fn migrate(
             drop(fs::remove_dir_all(folder));
         }
     })?;
+    let Applied::Revision(id) = applied else {
+        return Ok(Migrated { applied, originals, verified: 0 });
+    };
+    let verified = verify::imported(&db.connection, plan, sources, id).await;
+    let verified = verified.map_err(|error| match error.at(db.place()) {
+        differs @ Error::NotVerified { .. } => differs,
+        source => Error::NotReadBack { revision: id, source: Box::new(source) },
+    })?;
     Ok(Migrated { applied, originals, verified })
+}
+
+impl Migrated {
+    fn nothing(applied: Applied) -> Self {
+        Self { applied, originals: None, verified: 0 }
+    }
+}
+
+/// Whether no file says anything new, not even in other words.
+fn says_nothing(import: &Import) -> bool {
+    import.plan.is_empty() && import.sources.iter().all(|it| it.meaning.is_none())
 }
 
 /// What the copies of the originals are called.
@@ -88,21 +126,11 @@ fn name_of(kind: Kind) -> &'static str {
 
 /// The revision that the plan has become already. A plan that is stale is refused here, before
 /// anything is copied for it.
-async fn applied_before(
-    location: &Location,
-    settings: Settings,
-    plan: &Plan,
-) -> Result<Option<i64>> {
-    let work = async |db: &Database| {
-        let db = &db.connection;
-        let before = applied_as(db, &plan.hash).await?;
-        if before.is_none() {
-            refuse_stale(db, plan, &head(db).await?).await?;
-        }
-        Ok(before)
-    };
-    match database::using(location, Access::Read, settings, work).await {
-        Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => Ok(None),
-        found => found,
+async fn applied_before(db: &Database, plan: &Plan) -> Result<Option<i64>> {
+    let db = &db.connection;
+    let before = applied_as(db, &plan.hash).await?;
+    if before.is_none() {
+        refuse_stale(db, plan, &head(db).await?).await?;
     }
+    Ok(before)
 }

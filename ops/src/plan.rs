@@ -46,6 +46,8 @@ pub enum Kind {
     Import,
     /// What somebody asked for.
     Edit,
+    /// Values that go together and have a name: the reason.
+    Preset,
     /// Back to earlier values.
     Revert,
     /// Back to what the files said.
@@ -278,6 +280,22 @@ impl Plan {
         self
     }
 
+    /// The same plan by somebody else, who is named in the history with it. Made of the same plan
+    /// for the same person it is the same, so that applying it twice stays harmless.
+    pub fn by(mut self, actor: &str) -> Self {
+        if self.author.actor == actor {
+            return self;
+        }
+        let planned = format!("planned by {}", self.author.actor);
+        let reason = match self.author.reason.take() {
+            Some(reason) => format!("{reason} ({planned})"),
+            None => planned,
+        };
+        self.author = Author { actor: actor.to_owned(), reason: Some(reason) };
+        self.hash = self.computed_hash();
+        self
+    }
+
     /// Whether applying it would leave everything as it is.
     pub fn is_empty(&self) -> bool {
         let effects = |it: &Change| !matches!(it.class, Class::Keep | Class::Conflict);
@@ -471,6 +489,7 @@ impl Kind {
         match self {
             Self::Import => "import",
             Self::Edit => "edit",
+            Self::Preset => "preset",
             Self::Revert => "revert",
             Self::Reset => "reset",
             Self::Adopt => "adopt",

@@ -1,6 +1,6 @@
 //! Back to what the files said at their last import, as a plan.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use setpoint_entity::seed;
 use setpoint_importers::{Key, TypedValue};
 
-use crate::apply::head;
+use crate::apply::{head, refuse_stale};
 use crate::edit::{self, Edits};
 use crate::export::{self, ExportFormat};
 use crate::plan::{Author, Base, Change, Class, Kind, Origin, Plan};
@@ -21,8 +21,8 @@ pub struct Target {
     pub namespace: String,
     /// Only this layer.
     pub layer: Option<String>,
-    /// Only this key and those below it.
-    pub prefix: Option<Key>,
+    /// Only these keys and those below them; all if there are none.
+    pub keys: Vec<Key>,
     /// Whether keys that no file has are removed too.
     pub purge: bool,
 }
@@ -32,7 +32,7 @@ pub struct Target {
 ///
 /// # Errors
 ///
-/// [`Error::UnknownKey`] if there is nothing at the prefix; [`Error::NotATree`] if a user's own
+/// [`Error::UnknownKey`] if there is nothing at one of the keys; [`Error::NotATree`] if a user's own
 /// key stands above or below a seed and is not purged; [`Error::Database`].
 pub async fn plan(db: &impl ConnectionTrait, target: &Target, author: Author) -> Result<Plan> {
     let head = head(db).await?;
@@ -48,18 +48,18 @@ pub async fn plan(db: &impl ConnectionTrait, target: &Target, author: Author) ->
     layers.dedup();
 
     let mut changes: Vec<Change> = Vec::new();
-    let mut known = 0;
+    let mut unknown: Vec<&Key> = target.keys.iter().collect();
     for layer in layers {
         let live = setting::layer(db, &target.namespace, &layer).await?;
         let seeds = seeds.remove(&layer).unwrap_or_default();
-        known += seeds.len();
+        unknown.retain(|it| !seeds.keys().any(|key| key.starts_with(it)));
         let mut edits = Edits::new();
         let mut origins = HashMap::new();
         for (key, value) in &live {
             if !target.contains(key) || seeds.contains_key(key) {
                 continue;
             }
-            known += 1;
+            unknown.retain(|it| !key.starts_with(it));
             match target.purge {
                 true => drop(edits.insert(key.clone(), None)),
                 false => changes.push(kept(target, &layer, key, value)),
@@ -75,10 +75,10 @@ pub async fn plan(db: &impl ConnectionTrait, target: &Target, author: Author) ->
             Change { origin, ..it }
         }));
     }
-    if let Some(prefix) = target.prefix.as_ref().filter(|_| known == 0) {
+    if let Some(key) = unknown.first() {
         return Err(Error::UnknownKey {
             namespace: target.namespace.clone(),
-            key: prefix.to_string(),
+            key: key.to_string(),
             help: "no file and nobody has set it; `setpoint search` finds keys".to_owned(),
         });
     }
@@ -105,7 +105,7 @@ impl Target {
     }
 
     fn contains(&self, key: &Key) -> bool {
-        self.prefix.as_ref().is_none_or(|it| key.starts_with(it))
+        self.keys.is_empty() || self.keys.iter().any(|it| key.starts_with(it))
     }
 }
 
@@ -114,8 +114,8 @@ type Seeds = BTreeMap<Key, (TypedValue, Origin)>;
 /// The seeds of `target`, by layer.
 async fn seeds(db: &impl ConnectionTrait, target: &Target) -> Result<BTreeMap<String, Seeds>> {
     let mut found = seed::Entity::find().filter(seed::Column::Namespace.eq(&target.namespace));
-    if let Some(prefix) = &target.prefix {
-        found = found.filter(setting::within(seed::Column::Key, prefix));
+    if let [only] = target.keys.as_slice() {
+        found = found.filter(setting::within(seed::Column::Key, only));
     }
     let mut seeds = BTreeMap::<String, Seeds>::new();
     for row in found.all(db).await? {
@@ -129,16 +129,29 @@ async fn seeds(db: &impl ConnectionTrait, target: &Target) -> Result<BTreeMap<St
     Ok(seeds)
 }
 
+/// The settings of every namespace that `plan` is about, as they are: to be kept before it is
+/// applied.
+///
+/// # Errors
+///
+/// [`Error::Stale`] if it would not be applied, [`Error::Database`].
+pub async fn before(db: &impl ConnectionTrait, plan: &Plan) -> Result<Vec<(String, Vec<u8>)>> {
+    refuse_stale(db, plan, &head(db).await?).await?;
+    let namespaces: BTreeSet<&str> = plan.changes.iter().map(|it| it.namespace.as_str()).collect();
+    let mut kept = Vec::new();
+    for namespace in namespaces {
+        kept.extend(documents(db, namespace).await?);
+    }
+    Ok(kept)
+}
+
 /// Every setting of a namespace as it is: a JSON document a layer, by its name. `setpoint import`
 /// reads them.
 ///
 /// # Errors
 ///
 /// [`Error::Database`].
-pub async fn documents(
-    db: &impl ConnectionTrait,
-    namespace: &str,
-) -> Result<Vec<(String, Vec<u8>)>> {
+async fn documents(db: &impl ConnectionTrait, namespace: &str) -> Result<Vec<(String, Vec<u8>)>> {
     let mut documents = Vec::new();
     for (_, layer) in setting::layers(db).await?.into_iter().filter(|it| it.0 == namespace) {
         let scope = Scope { namespace: namespace.to_owned(), layers: vec![layer.clone()] };

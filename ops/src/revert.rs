@@ -21,7 +21,7 @@ pub enum Target {
     To(i64),
 }
 
-/// Plans to take back `target`, only at and below `prefix` if there is one.
+/// Plans to take back `target`; only at and below `keys`, if there are some.
 ///
 /// In a conflict `theirs` is the earlier value.
 ///
@@ -33,7 +33,7 @@ pub enum Target {
 pub async fn plan(
     db: &impl ConnectionTrait,
     target: Target,
-    prefix: Option<&Key>,
+    keys: &[Key],
     strategy: Strategy,
     author: Author,
 ) -> Result<Plan> {
@@ -46,7 +46,9 @@ pub async fn plan(
         }
         Target::Revision(revision) => diff(db, revision - 1, revision).await?,
     };
-    let done = done.into_iter().filter(|it| prefix.is_none_or(|prefix| it.key.starts_with(prefix)));
+    let is_meant =
+        |it: &Difference| keys.is_empty() || keys.iter().any(|key| it.key.starts_with(key));
+    let done = done.into_iter().filter(is_meant);
 
     let mut by_layer = BTreeMap::<(String, String), Vec<Difference>>::new();
     for one in done {

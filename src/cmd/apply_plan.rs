@@ -1,15 +1,14 @@
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use clap::ValueHint;
 use setpoint_ops::Error;
-use setpoint_ops::apply::{Channel, head, refuse_stale};
+use setpoint_ops::apply::Channel;
 use setpoint_ops::import::Import;
 use setpoint_ops::migrate::migrate;
 use setpoint_ops::plan::{Kind, Plan};
-use setpoint_ops::reset::{documents, keep};
+use setpoint_ops::reset::{before, keep};
 use setpoint_ops::source::read_again;
 
 use super::{Context, Exit, view, write_back};
@@ -45,15 +44,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
 
 /// Keeps the settings that a reset is about, as they are.
 async fn keep_before(context: &Context, plan: &Plan) -> miette::Result<()> {
-    let namespaces: BTreeSet<&str> = plan.changes.iter().map(|it| it.namespace.as_str()).collect();
-    let mut kept = Vec::new();
-    for namespace in namespaces {
-        let read = async |db: &sea_orm::DatabaseTransaction| {
-            refuse_stale(db, plan, &head(db).await?).await?;
-            documents(db, namespace).await
-        };
-        kept.extend(context.read(read).await?);
-    }
+    let kept = context.read(async |db| before(db, plan).await).await?;
     let folder = keep(&kept, &context.loaded.backups(), Utc::now())?;
     console::tell(format_args!("the settings as they were are in {}", folder.display()));
     Ok(())

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chrono::Utc;
 use clap::{Args, Parser, Subcommand};
 use sea_orm::DatabaseTransaction;
-use setpoint_ops::apply::{Channel, apply};
+use setpoint_ops::apply::{Channel, apply_newest};
 use setpoint_ops::database::{self, Access, Database, Location};
 use setpoint_ops::import::Options;
 use setpoint_ops::migrate::migrate as carry_out;
@@ -291,25 +291,15 @@ impl Context {
         make: impl AsyncFn(&DatabaseTransaction) -> Result<Plan, Error>,
     ) -> miette::Result<Exit> {
         let rules = self.rules()?;
-        if how.is_dry() {
-            let plan = self.read(make).await?;
+        let make = async |db: &DatabaseTransaction| {
+            let plan = make(db).await?;
             refuse_plan(&plan, &rules)?;
-            return view::planned(self, how, &plan);
-        }
-        let work = async |db: &Database| {
-            let mut tries = 0;
-            loop {
-                let snapshot = db.snapshot().await?;
-                let plan = make(&snapshot).await;
-                drop(snapshot);
-                let plan = plan?;
-                refuse_plan(&plan, &rules)?;
-                match apply(db, &plan, &[], Channel::Cli, Utc::now()).await {
-                    Err(Error::Stale { .. }) if tries < TRIES => tries += 1,
-                    applied => return Ok((plan, applied?)),
-                }
-            }
+            Ok(plan)
         };
+        if how.is_dry() {
+            return view::planned(self, how, &self.read(make).await?);
+        }
+        let work = async |db: &Database| apply_newest(db, make, Channel::Cli, Utc::now()).await;
         let settings = self.loaded.database_settings();
         let (plan, applied) =
             database::using(&self.location(), Access::Write, settings, work).await?;

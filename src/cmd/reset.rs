@@ -1,5 +1,5 @@
 use chrono::Utc;
-use setpoint_ops::reset::{Target, documents, keep, plan};
+use setpoint_ops::reset::{Target, before, keep, plan};
 
 use super::{Context, Exit, How, key, view};
 use crate::console;
@@ -38,7 +38,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let target = Target {
         namespace: context.namespace().to_owned(),
         layer: args.layer.as_deref().map(|it| context.layer(it)).transpose()?,
-        prefix: args.key.as_deref().map(key).transpose()?,
+        keys: args.key.as_deref().map(key).transpose()?.into_iter().collect(),
         purge: args.purge,
     };
     let make = async |db: &sea_orm::DatabaseTransaction| {
@@ -52,9 +52,9 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     if !args.yes {
         console::tell(view::text(&reset).trim_end());
     }
-    let what = target.prefix.as_ref().map_or("everything".to_owned(), ToString::to_string);
+    let what = target.keys.first().map_or("everything".to_owned(), ToString::to_string);
     console::confirm(&format!("Put {what} of {} back?", target.namespace), args.yes)?;
-    let kept = async |db: &sea_orm::DatabaseTransaction| documents(db, &target.namespace).await;
+    let kept = async |db: &sea_orm::DatabaseTransaction| before(db, &reset).await;
     let folder = keep(&context.read(kept).await?, &context.loaded.backups(), Utc::now())?;
     console::tell(format_args!("the settings as they were are in {}", folder.display()));
     // What was shown is done, and nothing else: it is stale if a key has moved meanwhile.

@@ -32,11 +32,11 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         (Some(revision), _) => Target::Revision(revision),
         (None, to) => Target::To(to.unwrap_or_default()),
     };
-    let prefix = args.key.as_deref().map(key).transpose()?;
+    let keys: Vec<_> = args.key.as_deref().map(key).transpose()?.into_iter().collect();
 
     let make = async |db: &sea_orm::DatabaseTransaction| {
         let author = context.author(args.how.reason.clone());
-        plan(db, target, prefix.as_ref(), strategy(args.strategy), author).await
+        plan(db, target, &keys, strategy(args.strategy), author).await
     };
     context.edit(&args.how, make).await
 }

@@ -8,7 +8,7 @@ use setpoint_entity::resolution;
 use setpoint_importers::{Key, TypedValue};
 
 use super::{Choices, Layer, Merged, Resolve, Strategy};
-use crate::edit::parse_value;
+use crate::edit::{parse_value, typed};
 use crate::plan::{Choice, Class, Resolution};
 use crate::{Result, hash, rows};
 
@@ -100,6 +100,10 @@ impl Resolve {
             Self::Ours => Settled::Ours,
             Self::Theirs => Settled::Theirs,
             Self::Value(text) => Settled::Value(chosen_value(&conflict.key, sides(), text)?),
+            Self::Json(json) => {
+                let example = example(sides());
+                Settled::Value(typed(&conflict.key, json.clone(), None, example)?)
+            }
         })
     }
 }
@@ -112,10 +116,17 @@ impl Resolve {
 /// As [`parse_value`].
 pub fn chosen_value(
     key: &Key,
-    (ours, theirs): (Option<&TypedValue>, Option<&TypedValue>),
+    sides: (Option<&TypedValue>, Option<&TypedValue>),
     text: &str,
 ) -> Result<TypedValue> {
-    parse_value(key, text, None, ours.or(theirs).filter(|it| !it.json.is_object()))
+    parse_value(key, text, None, example(sides))
+}
+
+/// The value whose type a chosen one has.
+fn example<'a>(
+    (ours, theirs): (Option<&'a TypedValue>, Option<&'a TypedValue>),
+) -> Option<&'a TypedValue> {
+    ours.or(theirs).filter(|it| !it.json.is_object())
 }
 
 impl Settled {

@@ -183,13 +183,13 @@ impl Program {
                 let target = reset::Target {
                     namespace: namespace.to_owned(),
                     layer: None,
-                    prefix: prefix.clone(),
+                    keys: prefix.iter().cloned().collect(),
                     purge: *purge,
                 };
                 reset::plan(&snapshot, &target, author()).await?
             }
             Act::Revert { target, prefix, strategy, .. } => {
-                revert::plan(&snapshot, *target, prefix.as_ref(), *strategy, author()).await?
+                revert::plan(&snapshot, *target, prefix.as_slice(), *strategy, author()).await?
             }
         };
         drop(snapshot);
