@@ -1,20 +1,24 @@
 //! What has happened: revisions, the changes of each, and the difference between two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use serde::Serialize;
 use serde_json::Value;
-use setpoint_entity::change;
+use setpoint_entity::{change, invalid_change, revision};
 use setpoint_importers::{Key, TypedValue};
 
 use crate::apply::head;
 use crate::{Error, Result, rows};
 
+mod wanted;
+
+pub use wanted::{EventPlace, Wanted};
+
 /// One applied plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Revision {
     pub id: i64,
     pub at: String,
@@ -42,6 +46,9 @@ pub struct Event {
     pub action: String,
     pub before: Option<Value>,
     pub after: Option<Value>,
+    /// Why it was kept out of the service; none if it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_out: Option<String>,
 }
 
 /// A key that two revisions differ in.
@@ -54,56 +61,56 @@ pub struct Difference {
     pub after: Option<TypedValue>,
 }
 
-const REVISIONS: &str = "
-SELECT r.id, r.at, r.actor, r.channel, r.kind, r.reason, r.hash,
-       (SELECT count(*) FROM change c WHERE c.revision = r.id) AS changes
-FROM revision r ORDER BY r.id DESC LIMIT $1
-";
-
-/// The newest `limit` revisions, the newest first.
+/// The newest `limit` revisions that are `wanted`, the newest first.
 ///
 /// # Errors
 ///
 /// [`Error::Database`].
-pub async fn revisions(db: &impl ConnectionTrait, limit: u32) -> Result<Vec<Revision>> {
-    let ask = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        REVISIONS,
-        [i64::from(limit).into()],
-    );
-    Ok(Revision::find_by_statement(ask).all(db).await?)
+pub async fn revisions(
+    db: &impl ConnectionTrait,
+    wanted: &Wanted,
+    limit: u32,
+) -> Result<Vec<Revision>> {
+    let found = revision::Entity::find()
+        .filter(wanted.of_revisions())
+        .order_by_desc(revision::Column::Id)
+        .limit(u64::from(limit));
+    let found = found.all(db).await?;
+    let counted = change::Entity::find()
+        .select_only()
+        .column(change::Column::Revision)
+        .column_as(change::Column::Key.count(), "changes")
+        .filter(change::Column::Revision.is_in(found.iter().map(|it| it.id)))
+        .filter(wanted.in_namespaces())
+        .group_by(change::Column::Revision);
+    let counted: Vec<(i64, i64)> = counted.into_tuple().all(db).await?;
+    let counted: HashMap<i64, i64> = counted.into_iter().collect();
+    let read = |row: revision::Model| Revision {
+        changes: counted.get(&row.id).copied().unwrap_or_default(),
+        id: row.id,
+        at: row.at,
+        actor: row.actor,
+        channel: row.channel,
+        kind: row.kind,
+        reason: row.reason,
+        hash: row.hash,
+    };
+    Ok(found.into_iter().map(read).collect())
 }
 
-#[derive(FromQueryResult)]
-struct EventRow {
-    revision: i64,
-    at: String,
-    actor: String,
-    channel: String,
-    kind: String,
-    reason: Option<String>,
-    namespace: String,
-    layer: String,
-    key: String,
-    action: String,
-    before: Option<String>,
-    after: Option<String>,
+/// The revision `id`, with how many settings it changed in the namespaces that are `wanted`.
+///
+/// # Errors
+///
+/// [`Error::UnknownRevision`], also if it changed nothing there; [`Error::Database`].
+pub async fn revision(db: &impl ConnectionTrait, wanted: &Wanted, id: i64) -> Result<Revision> {
+    let wanted = Wanted { before: id.checked_add(1), ..wanted.clone() };
+    let newest = revisions(db, &wanted, 1).await?.pop();
+    match newest.filter(|it| it.id == id) {
+        Some(revision) => Ok(revision),
+        None => Err(Error::UnknownRevision { id, newest: head(db).await?.revision }),
+    }
 }
-
-const EVENTS_OF_KEY: &str = "
-SELECT c.revision, r.at, r.actor, r.channel, r.kind, r.reason,
-       c.namespace, c.layer, c.key, c.action, c.before, c.after
-FROM change c JOIN revision r ON r.id = c.revision
-WHERE c.namespace = $1 AND (c.key = $2 OR (c.key > $3 AND c.key < $4))
-ORDER BY c.revision DESC, c.layer, c.key LIMIT $5
-";
-
-const EVENTS: &str = "
-SELECT c.revision, r.at, r.actor, r.channel, r.kind, r.reason,
-       c.namespace, c.layer, c.key, c.action, c.before, c.after
-FROM change c JOIN revision r ON r.id = c.revision
-ORDER BY c.revision DESC, c.namespace, c.layer, c.key LIMIT $1
-";
 
 /// What happened to `key` and the keys below it, the newest `limit` events, the newest first.
 ///
@@ -116,49 +123,76 @@ pub async fn events_of(
     key: &Key,
     limit: u32,
 ) -> Result<Vec<Event>> {
-    let values = [
-        namespace.into(),
-        key.as_str().into(),
-        format!("{key}.").into(),
-        format!("{key}/").into(),
-        i64::from(limit).into(),
-    ];
-    events_by(db, EVENTS_OF_KEY, values).await
+    let wanted = Wanted {
+        namespaces: Some(vec![namespace.to_owned()]),
+        key: Some(key.clone()),
+        ..Wanted::default()
+    };
+    events(db, &wanted, None, limit).await
 }
 
-/// The newest `limit` events of every namespace, the newest first.
+/// The newest `limit` events that are `wanted`, the newest first; those of one revision in order
+/// of namespace, layer and key. Only those that come behind `after`.
 ///
 /// # Errors
 ///
 /// [`Error::Database`].
-pub async fn events(db: &impl ConnectionTrait, limit: u32) -> Result<Vec<Event>> {
-    events_by(db, EVENTS, [i64::from(limit).into()]).await
-}
-
-async fn events_by<const N: usize>(
+pub async fn events(
     db: &impl ConnectionTrait,
-    sql: &str,
-    values: [sea_orm::Value; N],
+    wanted: &Wanted,
+    after: Option<&EventPlace>,
+    limit: u32,
 ) -> Result<Vec<Event>> {
-    let ask = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let found = EventRow::find_by_statement(ask).all(db).await?;
+    let mut found = change::Entity::find().filter(wanted.of_events());
+    if let Some(after) = after {
+        found = found.filter(after.behind());
+    }
+    let found = found
+        .order_by_desc(change::Column::Revision)
+        .order_by_asc(change::Column::Namespace)
+        .order_by_asc(change::Column::Layer)
+        .order_by_asc(change::Column::Key)
+        .limit(u64::from(limit));
+    let found = found.all(db).await?;
+    let ids: BTreeSet<i64> = found.iter().map(|it| it.revision).collect();
+    let revisions = revision::Entity::find()
+        .filter(revision::Column::Id.is_in(ids.iter().copied()))
+        .all(db)
+        .await?;
+    let revisions: HashMap<i64, revision::Model> =
+        revisions.into_iter().map(|it| (it.id, it)).collect();
+    let kept_out = invalid_change::Entity::find()
+        .filter(invalid_change::Column::Revision.is_in(ids))
+        .all(db)
+        .await?;
+    let mut kept_out: HashMap<_, String> = kept_out
+        .into_iter()
+        .map(|it| ((it.revision, it.namespace, it.layer, it.key), it.reason))
+        .collect();
     let json = |text: Option<String>| -> Result<Option<Value>> {
         Ok(rows::side(text.as_deref(), None)?.map(|it| it.json))
     };
-    let read = |row: EventRow| {
+    let read = |row: change::Model| {
+        let Some(of) = revisions.get(&row.revision) else {
+            return Err(DbErr::RecordNotFound(format!("there is no revision {}", row.revision)))?;
+        };
+        let place = (row.revision, row.namespace, row.layer, row.key);
+        let kept_out = kept_out.remove(&place);
+        let (revision, namespace, layer, key) = place;
         Ok(Event {
-            revision: row.revision,
-            at: row.at,
-            actor: row.actor,
-            channel: row.channel,
-            kind: row.kind,
-            reason: row.reason,
-            namespace: row.namespace,
-            layer: row.layer,
-            key: rows::key(row.key)?,
+            revision,
+            at: of.at.clone(),
+            actor: of.actor.clone(),
+            channel: of.channel.clone(),
+            kind: of.kind.clone(),
+            reason: of.reason.clone(),
+            namespace,
+            layer,
+            key: rows::key(key)?,
             action: row.action,
             before: json(row.before)?,
             after: json(row.after)?,
+            kept_out,
         })
     };
     found.into_iter().map(read).collect()

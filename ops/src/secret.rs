@@ -64,6 +64,15 @@ impl Rules {
         }
     }
 
+    /// A stored value as it may be shown: it may be older than the rule that makes it a secret.
+    pub fn shown(&self, key: &Key, value: Value) -> Value {
+        let value = TypedValue::from(value);
+        match self.is_secret(key, &value) {
+            true => Value::from(HIDDEN),
+            false => value.json,
+        }
+    }
+
     /// Refuses the value of a secret, which is not to be stored.
     ///
     /// # Errors
@@ -76,6 +85,9 @@ impl Rules {
         }
     }
 }
+
+/// What is shown in place of a secret.
+const HIDDEN: &str = "****";
 
 /// The plan as it may be shown: without values that were live before their keys were secrets.
 /// Nothing if it has none. It cannot be applied.
@@ -97,7 +109,7 @@ pub fn hidden(plan: &Plan, rules: impl Fn(&str) -> Rules) -> Option<Plan> {
         let change = &mut shown.changes[at];
         for side in [&mut change.before, &mut change.after, &mut change.seed] {
             if side.as_ref().is_some_and(|it| !is_safe(it)) {
-                *side = Some(Value::from("****").into());
+                *side = Some(Value::from(HIDDEN).into());
             }
         }
     }

@@ -14,6 +14,30 @@ pub fn file_stamp(now: DateTime<Utc>) -> String {
     now.format("%Y%m%dT%H%M%S%.3fZ").to_string()
 }
 
+/// The first and the last moment that a person means, as they are stored: so long ago (`12h`),
+/// a day, all of which counts, or a time as RFC 3339 writes it.
+///
+/// # Errors
+///
+/// [`Error::BadTime`].
+pub fn between(
+    from: Option<&str>,
+    to: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(Option<String>, Option<String>)> {
+    let moment = |text: &str| match relative(text) {
+        Some(length) => now.checked_sub_signed(length).ok_or_else(|| bad(text)),
+        None => until(text, now),
+    };
+    let last = |text: &str| {
+        let is_day = text.parse::<NaiveDate>().is_ok();
+        let rest =
+            if is_day { Duration::days(1) - Duration::milliseconds(1) } else { Duration::zero() };
+        moment(text)?.checked_add_signed(rest).ok_or_else(|| bad(text))
+    };
+    Ok((from.map(moment).transpose()?.map(stamp), to.map(last).transpose()?.map(stamp)))
+}
+
 /// The moment that a person means: so long from `now` (`12h`, `30d`, `8w`), the start of a day
 /// (`2030-01-31`), or a time as RFC 3339 writes it.
 ///
@@ -21,19 +45,26 @@ pub fn file_stamp(now: DateTime<Utc>) -> String {
 ///
 /// [`Error::BadTime`].
 pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
-    let bad = || Error::BadTime { text: text.to_owned() };
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.to_utc());
     }
     if let Ok(day) = text.parse::<NaiveDate>() {
-        let midnight = day.and_hms_opt(0, 0, 0).ok_or_else(bad)?;
+        let midnight = day.and_hms_opt(0, 0, 0).ok_or_else(|| bad(text))?;
         return Ok(midnight.and_utc());
     }
-    let (count, hours) = [('h', 1), ('d', 24), ('w', 7 * 24)]
-        .into_iter()
-        .find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, hours)))
-        .ok_or_else(bad)?;
-    let count: i64 = count.parse().map_err(|_| bad())?;
-    let length = count.checked_mul(hours).and_then(Duration::try_hours).ok_or_else(bad)?;
-    now.checked_add_signed(length).ok_or_else(bad)
+    let length = relative(text).ok_or_else(|| bad(text))?;
+    now.checked_add_signed(length).ok_or_else(|| bad(text))
+}
+
+/// What `12h`, `30d` and `8w` mean.
+fn relative(text: &str) -> Option<Duration> {
+    let units = [('h', 1), ('d', 24), ('w', 7 * 24)];
+    let (count, hours) =
+        units.into_iter().find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, hours)))?;
+    let count: i64 = count.parse().ok()?;
+    Duration::try_hours(count.checked_mul(hours)?)
+}
+
+fn bad(text: &str) -> Error {
+    Error::BadTime { text: text.to_owned() }
 }

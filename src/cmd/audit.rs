@@ -26,7 +26,8 @@ pub(super) async fn run(context: &Context, command: Command) -> miette::Result<E
 }
 
 async fn log(context: &Context, limit: u32) -> miette::Result<Exit> {
-    let found = context.read(async |db| history::events(db, limit).await).await?;
+    let wanted = history::Wanted::default();
+    let found = context.read(async |db| history::events(db, &wanted, None, limit).await).await?;
 
     if context.json {
         console::show_json(&found)?;

@@ -1,5 +1,5 @@
 use serde_json::Value;
-use setpoint_ops::history::{events_of, revisions};
+use setpoint_ops::history::{Wanted, events_of, revisions};
 
 use super::{Context, Exit, key};
 use crate::console;
@@ -22,7 +22,8 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
 }
 
 async fn all(context: &Context, limit: u32) -> miette::Result<Exit> {
-    let found = context.read(async |db| revisions(db, limit).await).await?;
+    let wanted = Wanted::default();
+    let found = context.read(async |db| revisions(db, &wanted, limit).await).await?;
 
     if context.json {
         console::show_json(&found)?;
