@@ -27,6 +27,7 @@ use crate::{Error, Result};
 
 mod connections;
 mod follow;
+mod index;
 mod load;
 mod news;
 mod policy;
@@ -37,6 +38,7 @@ mod writer;
 
 use connections::Connections;
 pub use follow::Delivery;
+pub use index::{Index, Row};
 pub use news::{Effective, Moved, News};
 pub use policy::{Policy, Space as Declared};
 pub use snapshot::{Entry, Refused, Snapshot, Space, View};

@@ -10,8 +10,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
-use setpoint_importers::{Key, TypedValue};
+use setpoint_importers::{Key, TypedValue, ValueType};
 
+use crate::setting::Setting;
 use crate::{Error, Result};
 
 /// A schema that was read, with the checks of its parts.
@@ -144,6 +145,43 @@ fn build(document: &Value) -> Result<Validator, String> {
 impl fmt::Debug for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Schema").finish_non_exhaustive()
+    }
+}
+
+/// A schema of `settings` as one nested document: with the types that they have.
+pub fn of_settings<'a>(settings: impl Iterator<Item = &'a Setting>) -> Value {
+    let mut root = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+    });
+    for setting in settings {
+        let mut here = &mut root;
+        for segment in setting.key.segments() {
+            here = &mut here["properties"][segment.as_ref()];
+            if here.is_null() {
+                *here = json!({ "type": "object" });
+            }
+        }
+        *here = of_value(setting);
+    }
+    root
+}
+
+fn of_value(setting: &Setting) -> Value {
+    let of_json = |value: &Value| match value {
+        Value::Null => json!({}),
+        Value::Array(_) => json!({ "type": "array" }),
+        _ => json!({ "type": "object" }),
+    };
+    match (setting.value_type, setting.format) {
+        (ValueType::String, Some(format)) => {
+            json!({ "type": "string", "format": format.as_str() })
+        }
+        (ValueType::String, None) => json!({ "type": "string" }),
+        (ValueType::Integer, _) => json!({ "type": "integer" }),
+        (ValueType::Float, _) => json!({ "type": "number" }),
+        (ValueType::Boolean, _) => json!({ "type": "boolean" }),
+        (ValueType::Json, _) => of_json(&setting.value),
     }
 }
 

@@ -19,8 +19,10 @@ use crate::secret::{self, Kept, Rules};
 use crate::{Error, Result, hash};
 
 mod declare;
+mod list;
 
 pub use declare::{Named, declare};
+pub use list::{Listed, State, list};
 
 /// What the paths of seeds begin with that come with the program.
 pub const SEEDS: &str = "seeds:";
@@ -71,7 +73,7 @@ impl Interpretation {
 }
 
 /// A declared file as it is now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ReadSource {
     pub declared: Declared,
     pub status: SourceStatus,
@@ -95,7 +97,7 @@ pub enum Taken {
     PartOfSkipped,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Meaning {
     pub format: String,
     pub tree_hash: String,

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
-use setpoint_entity::head;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, Statement,
+};
+use setpoint_entity::{change, head};
 use setpoint_importers::{Key, TypedValue};
 
 use super::news::{Moved, News};
@@ -73,7 +76,29 @@ pub(super) async fn everything(
         }
     }
     let empty = Snapshot::empty(head.epoch.as_str().into(), head.revision, policy);
-    Ok(empty.filled(settings, refused))
+    let mut filled = empty.filled(settings, refused);
+    filled.changed_at(&newest_changes(db, &filled).await?);
+    Ok(filled)
+}
+
+/// The last revision that changed something in each namespace: what was deleted is not live, and
+/// counts as well.
+async fn newest_changes(
+    db: &impl ConnectionTrait,
+    snapshot: &Snapshot,
+) -> Result<Vec<(String, i64)>> {
+    let mut newest = Vec::new();
+    for namespace in snapshot.namespaces() {
+        let last = change::Entity::find()
+            .select_only()
+            .column(change::Column::Revision)
+            .filter(change::Column::Namespace.eq(namespace))
+            .order_by_desc(change::Column::Revision)
+            .limit(1);
+        let last: Option<i64> = last.into_tuple().one(db).await?;
+        newest.extend(last.map(|it| (namespace.to_owned(), it)));
+    }
+    Ok(newest)
 }
 
 /// Loads the revisions after that of `snapshot` up to `head` onto it.

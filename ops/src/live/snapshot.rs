@@ -155,6 +155,15 @@ impl Snapshot {
         self.reconfigured(policy)
     }
 
+    /// Takes the last revision that changed something in each of these namespaces.
+    pub(super) fn changed_at(&mut self, newest: &[(String, i64)]) {
+        for (namespace, revision) in newest {
+            if let Some(space) = self.spaces.get_mut(namespace.as_str()) {
+                space.revision = space.revision.max(*revision);
+            }
+        }
+    }
+
     /// The same under another policy: which layers there are, and which counts most.
     pub(super) fn reconfigured(mut self, policy: Arc<Policy>) -> Self {
         self.generation += 1;
