@@ -3,8 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use poem_openapi::{Enum, Object};
+use poem_openapi::{Enum, Object, OpenApi};
 use serde::Serialize;
+use setpoint_ops::token::Role;
+
+use crate::Tags;
+use crate::access::Caller;
+use crate::payload::Rendered;
+use crate::problem::ApiResult;
+use crate::service::Service;
 
 /// Everybody who listens now.
 #[derive(Default)]
@@ -84,5 +91,21 @@ impl Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+pub(crate) struct ClientApi(pub Arc<Service>);
+
+#[OpenApi(prefix_path = "/clients", tag = "Tags::Access")]
+impl ClientApi {
+    /// Who listens, and which revision runs there
+    ///
+    /// Those of the namespaces that the token is for.
+    #[oai(path = "/", method = "get", operation_id = "list_clients")]
+    async fn list(&self, caller: Caller) -> ApiResult<Rendered<Vec<Client>>> {
+        caller.may(Role::Viewer)?;
+        let mut clients = self.0.clients.all();
+        clients.retain(|it| caller.sees(&it.namespace));
+        Ok(Rendered::of(&clients))
     }
 }

@@ -14,6 +14,11 @@ pub(crate) fn of(snapshot: &Snapshot, revision: i64) -> String {
     format!("\"{}-{revision}\"", snapshot.epoch)
 }
 
+/// That of a namespace: the last revision that changed something in it.
+pub(crate) fn of_space(snapshot: &Snapshot, namespace: &str) -> String {
+    of(snapshot, snapshot.space(namespace).map_or(0, |it| it.revision))
+}
+
 /// Whether an `If-None-Match` lists `etag`. It compares weakly, see RFC 9110, 13.1.2.
 pub(crate) fn lists(header: &str, etag: &str) -> bool {
     let mut listed = header.split(',').map(str::trim);
@@ -69,5 +74,18 @@ impl Condition {
             }
         };
         if is_met { Ok(()) } else { Err(not_met(key, live)) }
+    }
+
+    /// Refuses a change of a namespace that is not what the condition says.
+    pub(crate) fn check_space(&self, snapshot: &Snapshot, namespace: &str) -> Result<(), Error> {
+        let is_met = match self {
+            Self::Exists => snapshot.space(namespace).is_some(),
+            Self::OneOf(tags) => tags.contains(&of_space(snapshot, namespace)),
+        };
+        if is_met {
+            return Ok(());
+        }
+        let revision = snapshot.space(namespace).map_or(0, |it| it.revision);
+        Err(Error::Stale { reason: format!("`{namespace}` is of revision {revision} by now") })
     }
 }

@@ -4,37 +4,59 @@
 
 use std::sync::Arc;
 
-use poem::endpoint::BoxEndpoint;
+use poem::endpoint::{BoxEndpoint, make_sync};
 use poem::middleware::Cors;
-use poem::{EndpointExt, Route, get};
+use poem::web::Html;
+use poem::{Endpoint, EndpointExt, IntoResponse, Route, get};
 use poem_openapi::OpenApiService;
 
 mod accept;
 mod access;
+mod allow;
+mod audit;
+mod body;
+mod carry_out;
 mod clients;
+mod document;
+mod drift;
 mod etag;
 mod events;
 mod feed;
 mod front;
 mod health;
+mod history;
 mod listen;
 mod meters;
+mod openapi;
 mod page;
 mod payload;
+mod plan_shape;
+mod plans;
 mod problem;
+mod revisions;
+mod schema;
+mod search;
+mod section;
 mod server;
 mod service;
 mod settings;
 mod socket;
+mod sources;
 mod tickets;
 mod tls;
+mod tokens;
+mod update;
 mod written;
+
+#[cfg(test)]
+mod tests;
 
 pub use feed::{Feed, Message, Wants};
 pub use server::{Bound, Running, ServeError, bind};
 pub use service::Setup;
 pub use tls::Tls;
 
+use allow::Allowing;
 use front::Front;
 use service::Service;
 
@@ -51,10 +73,44 @@ pub(crate) enum Tags {
     Access,
 }
 
+/// Everything that is in the document, in the order of the document.
+type Resources = (
+    settings::Settings,
+    history::KeyHistory,
+    update::Update,
+    search::Search,
+    schema::Schemas,
+    section::Sections,
+    plans::PlanApi,
+    revisions::Revisions,
+    audit::Audit,
+    sources::Sources,
+    drift::DriftApi,
+    tokens::Tokens,
+    tickets::TicketApi,
+    clients::ClientApi,
+);
+
 /// The service as its document describes it.
-fn api(service: &Arc<Service>) -> OpenApiService<settings::Settings, ()> {
-    let settings = settings::Settings(service.clone());
-    OpenApiService::new(settings, "Setpoint", env!("CARGO_PKG_VERSION"))
+fn api(service: &Arc<Service>) -> OpenApiService<Resources, ()> {
+    let it = || service.clone();
+    let resources = (
+        settings::Settings(it()),
+        history::KeyHistory(it()),
+        update::Update(it()),
+        search::Search(it()),
+        schema::Schemas(it()),
+        section::Sections(it()),
+        plans::PlanApi(it()),
+        revisions::Revisions(it()),
+        audit::Audit(it()),
+        sources::Sources(it()),
+        drift::DriftApi(it()),
+        tokens::Tokens(it()),
+        tickets::TicketApi(it()),
+        clients::ClientApi(it()),
+    );
+    OpenApiService::new(resources, "Setpoint", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .url_prefix("/api")
 }
@@ -68,20 +124,26 @@ comes with. Every write takes `dry_run=true`, which answers with the plan and ch
 News come over a WebSocket, `GET /api/settings/ws`, or as server-sent events,
 `GET /api/settings/events`.";
 
+fn document_of(document: String) -> impl Endpoint {
+    make_sync(move |_| document.clone().with_content_type("application/json"))
+}
+
 /// Everything the service answers.
 fn routes(service: &Arc<Service>) -> BoxEndpoint<'static> {
     let api = api(service);
-    let (document, docs) = (api.spec_endpoint(), api.swagger_ui());
+    let (spec, docs) = (api.spec(), api.swagger_ui_html());
+    let document = openapi::document(&spec);
+    let docs = docs.replace(&spec, &document);
     let routes = Route::new()
         .at("/health", get(health::Health))
         .at("/ready", get(health::Ready(service.clone())))
         .at("/metrics", get(health::Metrics(service.clone())))
-        .at("/api/openapi.json", document)
+        .at("/api/openapi.json", get(document_of(document.clone())))
         .at("/api/settings/ws", get(socket::Socket(service.clone())))
         .at("/api/settings/events", get(events::Events(service.clone())))
         .nest("/api", api)
-        .nest("/docs", docs);
-    let front = Front::new(service.clone(), routes);
+        .at("/docs", get(make_sync(move |_| Html(docs.clone()))));
+    let front = Front::new(service.clone(), Allowing::new(routes, &document));
     let origins = service.setup.load().origins.clone();
     if origins.is_empty() {
         return front.boxed();

@@ -35,7 +35,16 @@ impl Meters {
     pub(crate) fn install() -> Result<Self, BuildError> {
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_duration".to_owned()), &BUCKETS)?;
-        let handle = builder.install_recorder()?;
+        Ok(Self::of(builder.install_recorder()?))
+    }
+
+    /// Meters that nobody reads, of which there can be several.
+    #[cfg(test)]
+    pub(crate) fn apart() -> Self {
+        Self::of(PrometheusBuilder::new().build_recorder().handle())
+    }
+
+    fn of(handle: PrometheusHandle) -> Self {
         describe_counter!("settings_read_total", "Settings that were read over HTTP");
         describe_counter!("settings_write_total", "Changes that were written over HTTP");
         describe_counter!("settings_write_failed_total", "Changes that were refused or failed");
@@ -58,7 +67,7 @@ impl Meters {
         describe_gauge!("process_resident_memory_bytes", "Memory of this process");
         describe_gauge!("process_start_time_seconds", "When this process started, in Unix time");
         describe_counter!("process_cpu_seconds_total", "CPU time of this process");
-        Ok(Self {
+        Self {
             handle,
             read: counter!("settings_read_total"),
             write: counter!("settings_write_total"),
@@ -73,7 +82,7 @@ impl Meters {
             dropped: counter!("clients_dropped_total"),
             rejected: counter!("clients_rejected_total"),
             refused: counter!("requests_refused_total"),
-        })
+        }
     }
 
     /// Everything, as text for Prometheus.

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use poem::http::StatusCode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::problem::{ApiError, ApiResult};
 
@@ -25,8 +27,20 @@ pub(crate) fn read(cursor: &str) -> ApiResult<String> {
         u8::from_str_radix(pair, 16).ok()
     });
     let bytes: Option<Vec<u8>> = bytes.collect();
-    bytes.and_then(|it| String::from_utf8(it).ok()).ok_or_else(|| {
-        ApiError::new(StatusCode::BAD_REQUEST, "request::cursor", "this is no cursor")
-            .help("give `next` of the page before as it came")
-    })
+    bytes.and_then(|it| String::from_utf8(it).ok()).ok_or_else(bad)
+}
+
+/// The cursor after what is at `place`.
+pub(crate) fn cursor_at(place: &impl Serialize) -> String {
+    cursor(&serde_json::to_string(place).expect("a place is texts and numbers"))
+}
+
+/// The place where the page before ended.
+pub(crate) fn read_place<T: DeserializeOwned>(cursor: &str) -> ApiResult<T> {
+    serde_json::from_str(&read(cursor)?).map_err(|_| bad())
+}
+
+fn bad() -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "request::cursor", "this is no cursor")
+        .help("give `next` of the page before as it came")
 }

@@ -1,32 +1,49 @@
-//! JSON bodies, read and written by serde alone: what is unknown or missing is refused, and what
-//! is JSON already is sent as it is. The schemas are those of the same types.
+//! What goes out: JSON answers, written by serde alone, so that what is JSON already is sent as it
+//! is. The schemas are those of types that look the same.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use poem::http::{HeaderValue, StatusCode};
-use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
-use poem_openapi::payload::{ParsePayload, Payload};
-use poem_openapi::registry::{
-    MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry,
-};
-use poem_openapi::types::Type;
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use poem::http::HeaderValue;
+use poem::{IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::payload::Payload;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::types::{ParseFromJSON, ParseResult, ToJSON, Type};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use crate::problem::ApiError;
+pub(crate) const JSON: &str = "application/json";
 
-const JSON: &str = "application/json";
+/// JSON that looks as a `T` does, inside of an answer.
+#[derive(Debug)]
+pub(crate) struct Like<T> {
+    json: Value,
+    of: PhantomData<fn() -> T>,
+}
 
-/// A body as serde reads it.
-pub(crate) struct Body<T>(pub T);
+impl<T> Like<T> {
+    /// What serde makes of `value`, which looks as a `T` does.
+    pub(crate) fn of(value: &impl Serialize) -> Self {
+        let json = serde_json::to_value(value).expect("an answer is texts, numbers and JSON");
+        Self { json, of: PhantomData }
+    }
+}
 
-impl<T: Type> Payload for Body<T> {
-    const CONTENT_TYPE: &'static str = JSON;
+impl<T> Serialize for Like<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
 
-    fn check_content_type(content_type: &str) -> bool {
-        let kind = content_type.split(';').next().unwrap_or_default().trim();
-        kind.eq_ignore_ascii_case(JSON)
+impl<T: Type> Type for Like<T> {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Value;
+    type RawElementValueType = Value;
+
+    fn name() -> Cow<'static, str> {
+        T::name()
     }
 
     fn schema_ref() -> MetaSchemaRef {
@@ -36,61 +53,25 @@ impl<T: Type> Payload for Body<T> {
     fn register(registry: &mut Registry) {
         T::register(registry);
     }
-}
 
-impl<T: DeserializeOwned + Send> ParsePayload for Body<T> {
-    const IS_REQUIRED: bool = true;
+    fn as_raw_value(&self) -> Option<&Value> {
+        Some(&self.json)
+    }
 
-    async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
-        let read = serde_json::from_slice(&bytes).map_err(|error| {
-            let (code, status) = match error.classify() {
-                serde_json::error::Category::Data => {
-                    ("request::invalid", StatusCode::UNPROCESSABLE_ENTITY)
-                }
-                _ => ("request::malformed", StatusCode::BAD_REQUEST),
-            };
-            let problem = ApiError::new(status, code, format!("the body is wrong: {error}"))
-                .help("nothing was changed; /docs shows what it looks like");
-            poem::Error::from_response(problem.into_response())
-        });
-        read.map(Self)
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Value> + 'a> {
+        Box::new(std::iter::once(&self.json))
     }
 }
 
-impl<'a, T: Type + DeserializeOwned + Send> ApiExtractor<'a> for Body<T> {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
-
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        <Self as Payload>::register(registry);
+impl<T: Type> ToJSON for Like<T> {
+    fn to_json(&self) -> Option<Value> {
+        Some(self.json.clone())
     }
+}
 
-    fn request_meta() -> Option<MetaRequest> {
-        Some(MetaRequest {
-            description: None,
-            content: vec![MetaMediaType { content_type: JSON, schema: T::schema_ref() }],
-            required: true,
-        })
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        body: &mut RequestBody,
-        _: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        if request.content_type().is_some_and(Self::check_content_type) {
-            return <Self as ParsePayload>::from_request(request, body).await;
-        }
-        let problem = ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "request::media_type",
-            "the body is no application/json",
-        )
-        .help("nothing was changed; send it with Content-Type: application/json");
-        Err(poem::Error::from_response(problem.into_response()))
+impl<T: Type> ParseFromJSON for Like<T> {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        Ok(Self { json: value.unwrap_or_default(), of: PhantomData })
     }
 }
 

@@ -13,7 +13,7 @@ use setpoint_ops::Error;
 
 /// A problem document.
 #[derive(Debug)]
-pub(crate) struct ProblemJson(pub Problem);
+pub(crate) struct ProblemJson(pub Box<Problem>);
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -98,7 +98,7 @@ impl ApiError {
 
     pub(crate) fn of(problem: Problem) -> Self {
         let status = problem.status;
-        let problem = ProblemJson(problem);
+        let problem = ProblemJson(Box::new(problem));
         match status {
             400 => Self::BadRequest(problem),
             401 => Self::Unauthorized(problem, "Bearer".to_owned()),
@@ -135,6 +135,12 @@ impl ApiError {
     /// What to do next.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.problem().help = Some(help.into());
+        self
+    }
+
+    /// Every fault, where there are several.
+    pub(crate) fn errors(mut self, errors: Vec<Fault>) -> Self {
+        self.problem().errors = errors;
         self
     }
 
@@ -199,16 +205,20 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::UnknownRevision { .. }
         | Error::UnknownLayer { .. }
         | Error::NeverImported { .. }
+        | Error::UnknownToken { .. }
         | Error::NoDrift { .. } => StatusCode::NOT_FOUND,
-        Error::BadKey { .. } | Error::BadTime { .. } | Error::BadPlan { .. } => {
-            StatusCode::BAD_REQUEST
-        }
+        Error::BadKey { .. }
+        | Error::BadTime { .. }
+        | Error::BadPlan { .. }
+        | Error::BadQuery { .. } => StatusCode::BAD_REQUEST,
         Error::Stale { .. }
         | Error::NotATree { .. }
         | Error::Conflicts { .. }
         | Error::NoConflict { .. }
         | Error::SeveralConflicts { .. }
         | Error::EditedMeanwhile { .. }
+        | Error::TokenExists { .. }
+        | Error::RevokedBefore { .. }
         | Error::Redeclared { .. } => StatusCode::CONFLICT,
         Error::Locked { .. }
         | Error::Busy

@@ -9,16 +9,22 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use getrandom::fill;
 use poem::http::StatusCode;
-use setpoint_ops::Limits;
+use sea_orm::DatabaseTransaction;
 use setpoint_ops::live::{Live, Snapshot, View};
+use setpoint_ops::secret::Rules;
 use setpoint_ops::source::Declared;
+use setpoint_ops::token::Role;
+use setpoint_ops::{Error, Limits};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Caller;
 use crate::clients::Clients;
 use crate::meters::Meters;
+use crate::plans::Plans;
 use crate::problem::{ApiError, ApiResult};
+use crate::search::Indexes;
 use crate::tickets::Tickets;
 
 /// What is configured. It is swapped as a whole when the configuration is read again.
@@ -58,6 +64,8 @@ pub(crate) struct Service {
     pub setup: ArcSwap<Setup>,
     pub clients: Clients,
     pub tickets: Tickets,
+    pub plans: Plans,
+    pub indexes: Indexes,
     /// Leave to make large messages, which several have at a time.
     pub big: Arc<Semaphore>,
     pub meters: Meters,
@@ -76,6 +84,8 @@ impl Service {
             setup: ArcSwap::from_pointee(setup),
             clients: Clients::default(),
             tickets: Tickets::default(),
+            plans: Plans::default(),
+            indexes: Indexes::default(),
             big: Arc::new(Semaphore::new(4)),
             meters,
             instance: random_name(),
@@ -104,6 +114,60 @@ impl Service {
     }
 }
 
+impl Service {
+    /// The namespaces that `caller` sees of those that were asked for; none if it is all.
+    pub(crate) fn visible(
+        &self,
+        caller: &Caller,
+        asked: Option<String>,
+    ) -> ApiResult<Option<Vec<String>>> {
+        match asked {
+            Some(_) => {
+                let namespace = self.namespace(&self.live.snapshot(), asked)?;
+                caller.may_in(Role::Viewer, &namespace)?;
+                Ok(Some(vec![namespace]))
+            }
+            None => {
+                caller.may(Role::Viewer)?;
+                Ok(caller.namespaces.as_ref().map(|it| it.to_vec()))
+            }
+        }
+    }
+
+    /// A layer of a namespace that may hold settings.
+    pub(crate) fn layer(
+        &self,
+        snapshot: &Snapshot,
+        namespace: &str,
+        asked: Option<String>,
+    ) -> ApiResult<String> {
+        let layer = asked.unwrap_or_else(|| BASE.to_owned());
+        match snapshot.declared(namespace).has_layer(&layer) {
+            true => Ok(layer),
+            false => Err(Error::UnknownLayer { namespace: namespace.to_owned(), layer }.into()),
+        }
+    }
+
+    /// What the database said, as an answer: with its name, where the error is about it.
+    pub(crate) fn answer<T>(&self, result: Result<T, Error>) -> ApiResult<T> {
+        result.map_err(|error| error.at(&self.live.location().name()).into())
+    }
+
+    /// One moment of the database.
+    pub(crate) async fn reader(&self) -> ApiResult<DatabaseTransaction> {
+        self.answer(self.live.reader().await)
+    }
+
+    /// What is declared of the secrets of each namespace.
+    pub(crate) fn rules(&self) -> impl Fn(&str) -> Rules {
+        let snapshot = self.live.snapshot();
+        move |namespace: &str| snapshot.declared(namespace).secrets.clone()
+    }
+}
+
+/// The layer that every namespace has.
+pub(crate) const BASE: &str = "base";
+
 /// Through whose eyes a request looks.
 pub(crate) fn view<'a>(layer: Option<&'a str>, user: Option<&'a str>) -> ApiResult<View<'a>> {
     match (layer, user) {
@@ -129,4 +193,19 @@ pub(crate) fn random_name() -> String {
 /// The one place of the service that reads the clock.
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()
+}
+
+/// Does what takes its time, such as reading files, on a thread where nobody waits for it. It goes
+/// on if whoever asked goes away.
+pub(crate) async fn aside<T, F>(
+    service: &Arc<Service>,
+    work: impl FnOnce(Arc<Service>) -> F + Send + 'static,
+) -> ApiResult<T>
+where
+    F: Future<Output = ApiResult<T>>,
+    T: Send + 'static,
+{
+    let (runtime, inner) = (tokio::runtime::Handle::current(), service.clone());
+    let done = service.tasks.spawn_blocking(move || runtime.block_on(work(inner))).await;
+    done.unwrap_or_else(|_| Err(Error::Unanswered { place: service.live.location().name() }.into()))
 }

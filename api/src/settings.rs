@@ -18,11 +18,12 @@ use setpoint_ops::{Error, Key};
 
 use crate::Tags;
 use crate::access::Caller;
+use crate::body::{Body, given};
 use crate::etag;
 use crate::page::{self, LIMIT};
-use crate::payload::{Body, Rendered};
+use crate::payload::Rendered;
 use crate::problem::{ApiError, ApiResult};
-use crate::service::{Service, view};
+use crate::service::{BASE, Service, view};
 use crate::written::{self, Written};
 
 pub(crate) struct Settings(pub Arc<Service>);
@@ -30,12 +31,13 @@ pub(crate) struct Settings(pub Arc<Service>);
 /// A value that a setting gets.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
+#[oai(deny_unknown_fields)]
 struct Put {
     /// Any JSON but a map with members: those are settings of their own.
     value: Value,
     /// The type, if it is to be another than the setting has.
-    #[serde(rename = "type", default)]
-    #[oai(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "given")]
+    #[oai(rename = "type")]
     value_type: Option<ValueType>,
 }
 
@@ -51,7 +53,6 @@ enum Found {
 
 /// Some settings, in order of key.
 #[derive(Object)]
-#[expect(dead_code, reason = "it is the schema of `Page`, which holds settings that are JSON")]
 struct SettingsPage {
     settings: Vec<Setting>,
     /// Give it as `cursor` for what comes next; missing at the end.
@@ -124,7 +125,6 @@ impl Settings {
 
     /// Read one setting
     #[oai(path = "/:key", method = "get", operation_id = "get_setting")]
-    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn get(
         &self,
         caller: Caller,
@@ -278,9 +278,6 @@ impl Settings {
     }
 }
 
-/// The layer that every namespace has.
-pub(crate) const BASE: &str = "base";
-
 /// The key that a path or a query names.
 pub(crate) fn key(text: &str) -> ApiResult<Key> {
     let read = Key::parse(text);
@@ -301,7 +298,7 @@ fn find<'a>(
 }
 
 /// The error for a key that is not there, with the best guess at what was meant.
-fn unknown(snapshot: &Snapshot, namespace: &str, key: &Key) -> Error {
+pub(crate) fn unknown(snapshot: &Snapshot, namespace: &str, key: &Key) -> Error {
     let below = snapshot.list(namespace, View::Effective, Some(key), None).count();
     let last = key.segments().last().unwrap_or_default().to_lowercase();
     let close = || {

@@ -1,8 +1,7 @@
 //! Changes carried out, and what is answered to them.
 
-use poem_openapi::Object;
+use poem_openapi::{ApiResponse, Object};
 use serde::Serialize;
-use serde_json::Value;
 use setpoint_client::types::{self, Setting};
 use setpoint_ops::apply::{Applied, Channel};
 use setpoint_ops::live::{self, Snapshot, View};
@@ -10,13 +9,16 @@ use setpoint_ops::plan::Plan;
 use setpoint_ops::secret::hidden;
 use setpoint_ops::{Error, Format, Key, ValueType};
 
+use crate::etag;
+use crate::payload::{Like, Rendered};
+use crate::plan_shape::PlanShape;
 use crate::service::{Service, now};
 
 /// What became of a change.
 #[derive(Object, Serialize)]
 pub(crate) struct Written {
     /// The plan: what changes, from what to what, and its hash.
-    pub plan: Value,
+    pub plan: Like<PlanShape>,
     /// The revision it is now; missing if nothing had to change, or with `dry_run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]
@@ -25,6 +27,20 @@ pub(crate) struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]
     pub setting: Option<Setting>,
+}
+
+/// A change of a namespace.
+#[derive(ApiResponse)]
+pub(crate) enum Wrote {
+    /// What became of it; the ETag is that of the namespace.
+    #[oai(status = 200)]
+    Ok(Rendered<Written>, #[oai(header = "ETag")] String),
+}
+
+impl Wrote {
+    pub(crate) fn of(done: &Done, namespace: &str) -> Self {
+        Self::Ok(Rendered::of(&done.answer(None)), etag::of_space(&done.snapshot, namespace))
+    }
 }
 
 /// A plan that was carried out, or would be.
@@ -83,10 +99,10 @@ impl Done {
 }
 
 /// A plan as it may be shown.
-pub(crate) fn shown(plan: &Plan, snapshot: &Snapshot) -> Value {
+pub(crate) fn shown(plan: &Plan, snapshot: &Snapshot) -> Like<PlanShape> {
     let rules = |namespace: &str| snapshot.declared(namespace).secrets.clone();
     let hidden = hidden(plan, rules);
-    serde_json::to_value(hidden.as_ref().unwrap_or(plan)).expect("a plan is texts and JSON")
+    Like::of(hidden.as_ref().unwrap_or(plan))
 }
 
 /// A setting as it travels.
