@@ -158,7 +158,7 @@ fn news(plan: &Plan, snapshot: &Snapshot, channel: Channel, now: DateTime<Utc>) 
                 updated_at: at.clone(),
                 updated_by: actor.clone(),
             };
-            Arc::new(Entry::new(setting, &snapshot.declared(effect.namespace)))
+            Arc::new(Entry::new(setting))
         }),
     });
     News {
