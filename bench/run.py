@@ -206,6 +206,7 @@ def main():
         measured = imports(folder, 100_000)
         drifted = drifts(folder, 100_000)
         planned = planning(folder)
+        compared, figures = serve.measure(folder, PAIRS)
     text = f"""# Measured
 
 By `make bench`, which writes this file: {facts}.
@@ -229,6 +230,17 @@ A dry run of a file that changes one setting in fifty, against a database that h
 | settings | time | a setting | peak memory |
 |---|---|---|---|
 {chr(10).join(planned)}
+
+The service beside nginx and etcd, 64 connections of wrk, each server {serve.SECONDS} s in turn; wrk has
+its share of the same cores. The writes are on the disk when they are answered, of both:
+
+| what | setpoint | peer | ratio | wanted |
+|---|---|---|---|---|
+{chr(10).join(compared)}
+
+| what | measured | wanted |
+|---|---|---|
+{chr(10).join(figures)}
 """
     (ROOT / "bench/results.md").write_text(text)
 

@@ -27,20 +27,27 @@ pub(crate) async fn insert<const N: usize>(
     let backend = db.get_database_backend();
     let mut rows = rows.into_iter();
     let mut next = || {
-        let mut values = Vec::with_capacity(N * CHUNK_ROWS);
+        let mut values = Vec::with_capacity(N * CHUNK_ROWS.min(rows.size_hint().0.max(1)));
         values.extend(rows.by_ref().take(CHUNK_ROWS).flatten());
         values
     };
-    let full = insert_sql(backend, table, columns, on_conflict, CHUNK_ROWS);
+    let mut sql = (0, String::new());
     let mut values = next();
     while !values.is_empty() {
-        let sql = match values.len() / N {
-            CHUNK_ROWS => full.clone(),
-            count => insert_sql(backend, table, columns, on_conflict, count),
+        // Fewer than a full chunk go as powers of two: of these there are few statements, too.
+        let count = match values.len() / N {
+            CHUNK_ROWS => CHUNK_ROWS,
+            count => 1 << count.ilog2(),
         };
+        if sql.0 != count {
+            sql = (count, insert_sql(backend, table, columns, on_conflict, count));
+        }
+        let rest = values.split_off(count * N);
         // The next rows are made ready while the database is busy with these.
-        let written = db.execute_raw(Statement::from_sql_and_values(backend, sql, values));
-        let (written, ready) = tokio::join!(written, async { next() });
+        let written = Statement::from_sql_and_values(backend, &sql.1, values);
+        let (written, ready) = tokio::join!(db.execute_raw(written), async {
+            if rest.is_empty() { next() } else { rest }
+        });
         written?;
         values = ready;
     }

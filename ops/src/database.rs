@@ -220,6 +220,8 @@ async fn connect_sqlite(
             // With SQLite's own 2 MiB the pages of a large import go to the disk and back.
             Access::Write | Access::Create => options
                 .pragma("cache_size", "-65536")
+                // Pages that change again and again go into the database less often.
+                .pragma("wal_autocheckpoint", "4000")
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full),
         }
