@@ -38,6 +38,7 @@ test: ready fmt lint ## everything CI checks; installs what it lacks, and says s
 		echo "demo: 1 passed, 0 failed"
 	@scripts/readme.py --check $(BINARY)
 	@scripts/bundled.sh
+	@scripts/schemathesis.sh $(BINARY)
 
 .PHONY: fmt
 fmt: ## is every file formatted? (`cargo fmt --all` formats it)

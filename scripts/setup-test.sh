@@ -28,8 +28,11 @@ if [[ ${1:-} != build ]]; then
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb \
         || missing+=(postgresql)
 fi
-# The README's commands are run by a script in Python.
-[[ ${1:-} == build ]] || has python3 || missing+=(python3)
+# The README's commands are run by a script in Python, and schemathesis is one.
+if [[ ${1:-} != build ]]; then
+    has python3 || missing+=(python3)
+    python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+fi
 
 if ((${#missing[@]})); then
     echo "setup: installing ${missing[*]} from the distribution's packages"

@@ -1,13 +1,16 @@
 //! Nested documents whose values become settings of one layer, in one revision.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
 use miette::Diagnostic;
 use poem::http::StatusCode;
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{ParseFromJSON, ParseResult, ToJSON, Type};
 use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::{Value, json};
 use setpoint_client::types::Fault;
 use setpoint_ops::apply::Channel;
 use setpoint_ops::edit::{self, Edits, Wanted, typed};
@@ -20,8 +23,47 @@ use crate::problem::{ApiError, ApiResult};
 use crate::service::Service;
 use crate::written::{self, Done};
 
-/// What a document looks like: names, and values or maps of the same.
-pub(crate) type Nested = HashMap<String, Value>;
+/// What a document looks like: names, and values or maps of the same. It is a schema alone.
+pub(crate) struct Nested(Value);
+
+impl Type for Nested {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Value;
+    type RawElementValueType = Value;
+
+    fn name() -> Cow<'static, str> {
+        "Nested".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema {
+            additional_properties: Some(Box::new(Value::schema_ref())),
+            example: Some(json!({ "http": { "port": 8080 }, "physics": { "damping": 0.5 } })),
+            ..MetaSchema::new("object")
+        }))
+    }
+
+    fn as_raw_value(&self) -> Option<&Value> {
+        Some(&self.0)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Value> + 'a> {
+        Box::new(std::iter::once(&self.0))
+    }
+}
+
+impl ToJSON for Nested {
+    fn to_json(&self) -> Option<Value> {
+        Some(self.0.clone())
+    }
+}
+
+impl ParseFromJSON for Nested {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        Ok(Self(value.unwrap_or_default()))
+    }
+}
 
 /// What a document asks for, in one layer.
 pub(crate) struct Document {

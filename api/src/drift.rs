@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use poem_openapi::param::Query;
+use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object, OpenApi};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -133,18 +134,25 @@ struct LeftOut {
 /// What is to be left alone, or told again.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 struct Ignore {
     /// Keys, and those below them; or files.
     #[oai(validator(min_items = 1))]
     names: Vec<String>,
     /// How long: `12h`, `30d`, a day or a time; until it changes without this.
     #[serde(default, deserialize_with = "given")]
+    #[oai(skip_serializing_if_is_none)]
     until: Option<String>,
     /// Tell of it again.
     #[serde(default)]
     #[oai(default)]
     stop: bool,
+}
+
+impl Example for Ignore {
+    fn example() -> Self {
+        Self { names: vec!["http.port".to_owned()], until: Some("30d".to_owned()), stop: false }
+    }
 }
 
 /// How many are left alone, or told again.

@@ -119,10 +119,27 @@ const DESCRIPTION: &str = "\
 Settings of applications, live everywhere as soon as they change.
 
 Errors are problem documents (RFC 9457) with a stable `code`. An ETag is the revision of what it
-comes with. Every write takes `dry_run=true`, which answers with the plan and changes nothing.
+comes with. Every change of settings takes `dry_run=true`, which answers with the plan and changes
+nothing, and a `reason` for the history, which names the token.
 
-News come over a WebSocket, `GET /api/settings/ws`, or as server-sent events,
-`GET /api/settings/events`.";
+Lists come in pages: `next` of one is the `cursor` of the one after it.
+
+## News
+
+They are not operations of this document.
+
+`GET /api/settings/ws` is a WebSocket with the subprotocol `setpoint.v1`. The client says hello,
+`{\"type\": \"Hello\", \"patterns\": [\"http.**\"]}`, with `epoch` and `revision` if it has been
+told something before. It is told `SettingsReloaded` with everything, or what came since; then
+`SettingChanged`, `SettingsBatchChanged` or `PresetApplied` for each revision, and a `Ping`, which
+it answers with `{\"type\": \"Pong\"}`. It may say `Applied` or `Rejected` of a revision, which
+`GET /api/clients` shows.
+
+`GET /api/settings/events` tells the same as server-sent events: `?ns=`, `?pattern=` with
+commas between several, `?user=`. `Last-Event-ID` goes on where a connection ended.
+
+A browser, which can send no token with these, gets a ticket for `?ticket=` first:
+`POST /api/tickets`.";
 
 fn document_of(document: String) -> impl Endpoint {
     make_sync(move |_| document.clone().with_content_type("application/json"))

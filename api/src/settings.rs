@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,14 +32,20 @@ pub(crate) struct Settings(pub Arc<Service>);
 /// A value that a setting gets.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 struct Put {
     /// Any JSON but a map with members: those are settings of their own.
     value: Value,
     /// The type, if it is to be another than the setting has.
     #[serde(rename = "type", default, deserialize_with = "given")]
-    #[oai(rename = "type")]
+    #[oai(skip_serializing_if_is_none, rename = "type")]
     value_type: Option<ValueType>,
+}
+
+impl Example for Put {
+    fn example() -> Self {
+        Self { value: Value::from(8080), value_type: None }
+    }
 }
 
 #[derive(ApiResponse)]

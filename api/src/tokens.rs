@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use poem_openapi::param::Path;
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde::{Deserialize, Serialize};
 use setpoint_ops::token::{self, Role, Token};
@@ -20,7 +21,7 @@ pub(crate) struct Tokens(pub Arc<Service>);
 /// Who is to have a token.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 struct NewToken {
     /// What it is called, also in the history. A name is never used again.
     #[oai(validator(max_length = 100, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
@@ -28,11 +29,23 @@ struct NewToken {
     role: RoleName,
     /// The namespaces it is for; all without this.
     #[serde(default, deserialize_with = "given")]
-    #[oai(validator(min_items = 1))]
+    #[oai(skip_serializing_if_is_none, validator(min_items = 1))]
     namespaces: Option<Vec<String>>,
     /// How long: `12h`, `90d`, a day or a time; until it is revoked without this.
     #[serde(default, deserialize_with = "given")]
+    #[oai(skip_serializing_if_is_none)]
     expires: Option<String>,
+}
+
+impl Example for NewToken {
+    fn example() -> Self {
+        Self {
+            name: "coach".to_owned(),
+            role: RoleName::Editor,
+            namespaces: Some(vec!["default".to_owned()]),
+            expires: Some("90d".to_owned()),
+        }
+    }
 }
 
 /// What somebody may do. Each may do what those before may.

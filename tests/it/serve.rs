@@ -19,6 +19,7 @@ mod killed;
 mod life;
 mod meaning;
 mod plain;
+mod rest;
 mod server;
 mod slow;
 mod sockets;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use poem::http::StatusCode;
+use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,7 +42,7 @@ pub(super) struct Place {
 /// Declared files, and what is done with conflicts.
 #[derive(Default, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub(crate) struct ImportWish {
     /// Their paths, as they are declared; all if there are none.
     #[serde(default)]
@@ -49,6 +50,7 @@ pub(crate) struct ImportWish {
     pub sources: Vec<String>,
     /// For conflicts that have no choice of their own; without it they stay open.
     #[serde(default, deserialize_with = "given")]
+    #[oai(skip_serializing_if_is_none)]
     pub strategy: Option<StrategyName>,
     /// For single keys in conflict.
     #[serde(default)]
@@ -60,16 +62,28 @@ pub(crate) struct ImportWish {
     pub allow_empty: bool,
 }
 
+impl Example for ImportWish {
+    fn example() -> Self {
+        Self {
+            strategy: Some(StrategyName::Ours),
+            resolve: HashMap::from([("http.port".to_owned(), Choice::Theirs)]),
+            ..Self::default()
+        }
+    }
+}
+
 /// A revision, or everything since one.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub(crate) struct RevertWish {
     /// Take back what this revision did.
     #[serde(default, deserialize_with = "given")]
+    #[oai(skip_serializing_if_is_none)]
     revision: Option<i64>,
     /// Take back everything that happened after this revision.
     #[serde(default, deserialize_with = "given")]
+    #[oai(skip_serializing_if_is_none)]
     to: Option<i64>,
     /// Only these keys and those below them.
     #[serde(default)]
@@ -77,13 +91,20 @@ pub(crate) struct RevertWish {
     keys: Vec<String>,
     /// For keys that have changed since: `theirs` is the earlier value.
     #[serde(default, deserialize_with = "given")]
+    #[oai(skip_serializing_if_is_none)]
     strategy: Option<StrategyName>,
+}
+
+impl Example for RevertWish {
+    fn example() -> Self {
+        Self { revision: Some(7), to: None, keys: Vec::new(), strategy: None }
+    }
 }
 
 /// Keys, or all of them.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub(crate) struct ResetWish {
     /// These and those below them.
     #[serde(default)]
@@ -99,10 +120,16 @@ pub(crate) struct ResetWish {
     pub purge: bool,
 }
 
+impl Example for ResetWish {
+    fn example() -> Self {
+        Self { keys: vec!["http".to_owned()], all: false, purge: false }
+    }
+}
+
 /// Keys, or all that were edited here.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub(crate) struct AdoptWish {
     /// These and those below them.
     #[serde(default)]
@@ -112,6 +139,12 @@ pub(crate) struct AdoptWish {
     #[serde(default)]
     #[oai(default)]
     pub all: bool,
+}
+
+impl Example for AdoptWish {
+    fn example() -> Self {
+        Self { keys: vec!["http".to_owned()], all: false }
+    }
 }
 
 /// What is done with conflicts.
