@@ -14,10 +14,10 @@ use super::news::{Effective, Moved, News};
 use super::policy::{Policy, Space as Declared};
 use crate::setting::Setting;
 
-/// How many revisions back a client can be and still be told what came after, and how many
-/// changes these may hold.
+/// How many revisions back a client can be and still be told what came after, and how many bytes
+/// these may hold.
 const RECENT: usize = 8_192;
-const RECENT_CHANGES: usize = 200_000;
+const RECENT_BYTES: usize = 32 * 1024 * 1024;
 
 /// Every setting of every namespace, at one revision of one history.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ pub struct Snapshot {
     spaces: OrdMap<Arc<str>, Space>,
     /// The revisions that led here, the oldest first.
     recent: Vector<Arc<News>>,
-    recent_changes: usize,
+    recent_bytes: usize,
     refused: OrdMap<(Arc<str>, Arc<str>, String), Arc<Refused>>,
 }
 
@@ -95,7 +95,7 @@ impl Snapshot {
             policy,
             spaces: OrdMap::new(),
             recent: Vector::new(),
-            recent_changes: 0,
+            recent_bytes: 0,
             refused: OrdMap::new(),
         }
     }
@@ -288,11 +288,11 @@ impl Snapshot {
         for refused in news.refused.drain(..) {
             self.refuse(refused);
         }
-        self.recent_changes += news.moved.len();
+        self.recent_bytes += news.size_bytes();
         self.recent.push_back(Arc::new(news));
-        while self.recent.len() > RECENT || self.recent_changes > RECENT_CHANGES {
+        while self.recent.len() > RECENT || self.recent_bytes > RECENT_BYTES {
             let Some(oldest) = self.recent.pop_front() else { break };
-            self.recent_changes -= oldest.moved.len();
+            self.recent_bytes -= oldest.size_bytes();
         }
     }
 
