@@ -14,9 +14,9 @@ use figment::{Figment, Metadata};
 use miette::Diagnostic;
 use setpoint_importers::Limits;
 use setpoint_ops::database::{Location, Settings};
-use setpoint_ops::schema::Schema;
+use setpoint_ops::schema::{Schema, Schemas};
 use setpoint_ops::secret::{self, Rules};
-use setpoint_ops::setting::Scope;
+use setpoint_ops::setting::{Scope, is_of_user};
 use setpoint_ops::source::{Interpretation, Named};
 use thiserror::Error;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
@@ -217,6 +217,21 @@ impl Loaded {
         Ok(rules)
     }
 
+    /// The schemas of all namespaces.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loaded::secrets`].
+    pub fn schemas(&self) -> Result<Schemas, ConfigError> {
+        let mut schemas = Schemas::default();
+        for namespace in self.config.namespaces.keys() {
+            if let Some(schema) = self.schema(namespace)? {
+                schemas.insert(namespace.clone(), schema);
+            }
+        }
+        Ok(schemas)
+    }
+
     /// The schema of `namespace`, if one is declared.
     ///
     /// # Errors
@@ -316,7 +331,7 @@ impl Loaded {
                 });
             }
             let Some(layer) = &source.layer else { continue };
-            if !self.scope(namespace).layers.contains(layer) && !layer.starts_with("user:") {
+            if !self.scope(namespace).layers.contains(layer) && !is_of_user(layer) {
                 wrong.push(ConfigError::Invalid {
                     key: format!("source.{at}.layer"),
                     place: self.place("source"),

@@ -11,7 +11,9 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
+use setpoint_ops::edit;
 
 use crate::payload::JSON;
 use crate::problem::ApiError;
@@ -211,4 +213,10 @@ fn refuse_other_types(request: &Request) -> poem::Result<()> {
     )
     .help("nothing was changed; send it with Content-Type: application/json");
     Err(poem::Error::from_response(problem.into_response()))
+}
+
+/// Any JSON value, read as files are: what would not be kept as it is written is refused.
+pub(crate) fn exact<'de, D: Deserializer<'de>>(from: D) -> Result<Value, D::Error> {
+    let text = Box::<RawValue>::deserialize(from)?;
+    edit::json_value(text.get()).map_err(D::Error::custom)
 }

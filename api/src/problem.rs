@@ -234,39 +234,11 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::NotADatabase { .. }
         | Error::OlderDatabase { .. }
         | Error::NewerDatabase { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        Error::Database(error) if is_of_the_connection(error) => StatusCode::SERVICE_UNAVAILABLE,
+        error if error.is_of_the_connection() => StatusCode::SERVICE_UNAVAILABLE,
         Error::Database(_) | Error::NotReadBack { .. } | Error::NotVerified { .. } => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
         _ => StatusCode::UNPROCESSABLE_ENTITY,
-    }
-}
-
-/// Whether it is the way to the database that failed, not what was asked of it.
-fn is_of_the_connection(error: &sea_orm::DbErr) -> bool {
-    use sea_orm::RuntimeErr::SqlxError;
-    use sea_orm::{DbErr, sqlx};
-    match error {
-        DbErr::ConnectionAcquire(_) => true,
-        DbErr::Conn(SqlxError(error))
-        | DbErr::Exec(SqlxError(error))
-        | DbErr::Query(SqlxError(error)) => match &**error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Protocol(_) => true,
-            // Classes 08 (connection), 53 (resources) and 57 (the operator intervenes), and the
-            // timeout of a transaction that nobody goes on with, see
-            // <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-            sqlx::Error::Database(error) => error.code().is_some_and(|it| {
-                ["08", "53", "57", "25P03"].iter().any(|class| it.starts_with(class))
-            }),
-            _ => false,
-        },
-        DbErr::Conn(_) => true,
-        _ => false,
     }
 }
 

@@ -164,6 +164,7 @@ impl Revisions {
         caller: Caller,
         id: Path<i64>,
         /// Only these keys and those below them.
+        #[oai(default)]
         key: Query<Vec<String>>,
         /// For keys that have changed since: `theirs` is the earlier value.
         strategy: Query<Option<StrategyName>>,

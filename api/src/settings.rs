@@ -19,7 +19,7 @@ use setpoint_ops::{Error, Key};
 
 use crate::Tags;
 use crate::access::Caller;
-use crate::body::{Body, given};
+use crate::body::{Body, exact, given};
 use crate::etag;
 use crate::page::{self, LIMIT};
 use crate::payload::Rendered;
@@ -35,6 +35,7 @@ pub(crate) struct Settings(pub Arc<Service>);
 #[oai(deny_unknown_fields, example)]
 struct Put {
     /// Any JSON but a map with members: those are settings of their own.
+    #[serde(deserialize_with = "exact")]
     value: Value,
     /// The type, if it is to be another than the setting has.
     #[serde(rename = "type", default, deserialize_with = "given")]

@@ -309,6 +309,29 @@ pub fn parse_value(
     }
 }
 
+/// The value that `text` is, which has to be JSON. As in a file, keys that stand twice and integers
+/// beyond 64 bits are no value.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn json_value(text: &str) -> std::result::Result<Value, String> {
+    let document = format!("{{\"value\":{text}}}");
+    let (name, limits) = (Path::new("value"), Limits::default());
+    let read = setpoint_importers::read(name, document.as_bytes(), Some("json"), &limits);
+    let mut document = read.map_err(|error| match error.faults().into_iter().next() {
+        Some((_, fault)) => fault.to_string(),
+        None => error.to_string(),
+    })?;
+    match document.entries.pop() {
+        Some(entry) if document.entries.is_empty() && entry.key.as_str() == "value" => {
+            Ok(entry.value.json)
+        }
+        // A map with members, which is no value of one key.
+        _ => serde_json::from_str(text).map_err(|error| error.to_string()),
+    }
+}
+
 /// Takes `json`, as a program sends it, as a value of `wanted` type.
 ///
 /// Without one the type is that of `example`; without that it is that of the JSON. Programs that
@@ -382,5 +405,36 @@ fn dated(text: &str) -> Option<Format> {
         (Some(_), Some(_)) => Some(Format::DateTime),
         (Some(_), None) => Some(Format::Date),
         (None, _) => Some(Format::Time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_of_a_program_is_kept_as_it_is_written_or_refused() {
+        for kept in ["5", "-0.5", "null", "\"a\"", "[1, {\"a\": 2}]", "{}", "18446744073709551615"]
+        {
+            assert_eq!(json_value(kept), serde_json::from_str(kept).map_err(|_| String::new()));
+        }
+        for lost in ["18446744073709551616", "[{\"a\": 1, \"a\": 2}]", "1 2", "1}", "nul"] {
+            assert!(json_value(lost).is_err(), "{lost}");
+        }
+        assert_eq!(json_value("-0"), Ok(Value::from(0)));
+    }
+
+    #[test]
+    fn one_kind_of_number_is_taken_for_the_other_where_that_is_exact() {
+        let key = Key::parse("a").unwrap();
+        let taken = |json: Value, example: Value| {
+            typed(&key, json, None, Some(&example.into())).map(|it| it.text()).ok()
+        };
+
+        assert_eq!(taken(1.into(), 0.5.into()).as_deref(), Some("1.0"));
+        assert_eq!(taken(1.0.into(), 5.into()).as_deref(), Some("1"));
+        assert_eq!(taken(1.5.into(), 5.into()), None);
+        assert_eq!(taken(i64::MAX.into(), 0.5.into()), None);
+        assert_eq!(taken("1".into(), 5.into()), None);
     }
 }

@@ -505,6 +505,11 @@ impl Error {
         }
     }
 
+    /// Whether it is the way to the database that failed, not what was asked of it.
+    pub fn is_of_the_connection(&self) -> bool {
+        matches!(self, Self::Database(error) if is_of_the_connection(error))
+    }
+
     /// The same once more, for others who waited for the same thing.
     pub(crate) fn shared(&self) -> Self {
         let at = |place: &String| place.clone();
@@ -560,5 +565,33 @@ fn code_of(error: &DbErr) -> Option<String> {
             Some((number & 0xff).to_string())
         }
         _ => Some(code),
+    }
+}
+
+/// Whether it is the way to the database that failed, not what was asked of it.
+fn is_of_the_connection(error: &DbErr) -> bool {
+    use sea_orm::RuntimeErr::SqlxError;
+    use sea_orm::sqlx;
+    match error {
+        DbErr::ConnectionAcquire(_) => true,
+        DbErr::Conn(SqlxError(error))
+        | DbErr::Exec(SqlxError(error))
+        | DbErr::Query(SqlxError(error)) => match &**error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Protocol(_) => true,
+            // Classes 08 (connection), 53 (resources) and 57 (the operator intervenes), and the
+            // timeout of a transaction that nobody goes on with, see
+            // <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+            sqlx::Error::Database(error) => error.code().is_some_and(|it| {
+                ["08", "53", "57", "25P03"].iter().any(|class| it.starts_with(class))
+            }),
+            _ => false,
+        },
+        DbErr::Conn(_) => true,
+        _ => false,
     }
 }

@@ -5,25 +5,24 @@
 //! followed through the change log: there is no other source of news.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel};
-use setpoint_entity::{head, invalid_change};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
+use setpoint_entity::head;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::apply::{self, Applied, Channel};
 use crate::database::{self, Access, Database, Location};
 use crate::edit::{self, Edits};
 use crate::plan::{Author, Base, Kind, Plan};
 use crate::token::{self, Keyring};
-use crate::{Error, Result};
+use crate::{Error, Result, bulk};
 
 mod connections;
 mod follow;
@@ -87,8 +86,10 @@ struct Shared {
     keys: ArcSwap<Keyring>,
     /// Counts what was published.
     newest: watch::Sender<u64>,
-    /// Up to which count it was written down what is kept out.
-    recorded: AtomicU64,
+    /// Held while tokens are read, with what was read last.
+    keys_gate: tokio::sync::Mutex<Vec<setpoint_entity::token::Model>>,
+    /// Up to which revision it was written down what is kept out.
+    recorded: AtomicI64,
     /// Held by whoever is about to publish.
     gate: tokio::sync::Mutex<()>,
     status: Mutex<Status>,
@@ -129,7 +130,8 @@ impl Live {
             current: ArcSwap::from_pointee(loaded),
             keys: ArcSwap::from_pointee(keys),
             newest: watch::Sender::new(1),
-            recorded: AtomicU64::new(0),
+            recorded: AtomicI64::new(0),
+            keys_gate: tokio::sync::Mutex::default(),
             gate: tokio::sync::Mutex::new(()),
             status: Mutex::new(Status {
                 checked: Instant::now(),
@@ -225,12 +227,17 @@ impl Live {
     }
 
     /// Goes on under other declarations.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`], [`Error::Database`]: it goes on as before.
     pub async fn reconfigure(&self, policy: Policy) -> Result<()> {
         let _gate = self.shared.gate.lock().await;
         let policy = Arc::new(policy);
-        let db = self.shared.connections.reader.snapshot().await?;
+        let db = self.shared.connections.follower.snapshot().await?;
         let head = apply::head(&db).await?;
         let mut loaded = load::everything(&db, &head, policy).await?;
+        self.shared.recorded.store(0, Relaxed);
         loaded.generation += self.snapshot().generation;
         self.shared.publish(loaded);
         Ok(())
@@ -290,7 +297,7 @@ impl Shared {
     /// Publishes what others have written meanwhile, if they have.
     async fn catch_up(&self) -> Result<bool> {
         self.connections.refuse_gone()?;
-        let reader = &self.connections.reader;
+        let reader = &self.connections.follower;
         let work = async {
             if is_at(&self.current(), &apply::head(&reader.connection).await?) {
                 return Ok(false);
@@ -317,6 +324,7 @@ impl Shared {
             // Another history, or one that has lost its end: what clients know counts no more.
             next = load::everything(db, head, current.policy.clone()).await?;
             next.generation += current.generation;
+            self.recorded.store(0, Relaxed);
         }
         let known: HashSet<_> = current.refused().map(|it| (it.revision, &it.key)).collect();
         for refused in next.refused().filter(|it| !known.contains(&(it.revision, &it.key))) {
@@ -329,36 +337,44 @@ impl Shared {
 
     /// Takes the tokens as they are now: they are in no revision.
     async fn reload_keys(&self) -> Result<()> {
-        let rows = token::all(&self.connections.reader.connection).await?;
-        self.keys.store(Arc::new(Keyring::new(rows)));
+        // What was read earlier must not be kept later: a revoked token would come back.
+        let mut keys = self.keys_gate.lock().await;
+        let rows = token::all(&self.connections.follower.connection).await?;
+        if *keys != rows {
+            self.keys.store(Arc::new(Keyring::new(rows.clone())));
+            *keys = rows;
+        }
         Ok(())
     }
 
-    /// Writes down what is kept out, for the audit.
+    /// Writes down what is kept out, for the audit. Where others write for long it is done later.
     async fn record_refused(&self) -> Result<()> {
-        let published = *self.newest.borrow();
+        const PATIENCE: Duration = Duration::from_secs(1);
         let current = self.current();
-        if self.access != Access::Write
-            || current.refused().len() == 0
-            || self.recorded.load(Relaxed) == published
-        {
+        let known = self.recorded.load(Relaxed);
+        let new: Vec<_> = current.refused().filter(|it| it.revision > known).cloned().collect();
+        let Some(newest) = new.iter().map(|it| it.revision).max() else { return Ok(()) };
+        if self.access != Access::Write {
             return Ok(());
         }
-        let rows = current.refused().map(|it| {
-            invalid_change::Model {
-                revision: it.revision,
-                namespace: it.namespace.clone(),
-                layer: it.layer.clone(),
-                key: it.key.clone(),
-                reason: it.reason.clone(),
-                at: it.at.clone(),
-            }
-            .into_active_model()
-        });
-        let insert = invalid_change::Entity::insert_many(rows);
-        let insert = insert.on_conflict(OnConflict::new().do_nothing().to_owned());
-        insert.exec_without_returning(&self.connections.writer.connection).await?;
-        self.recorded.store(published, Relaxed);
+        let columns = ["revision", "namespace", "layer", "key", "reason", "at"];
+        let row = |it: &Arc<Refused>| -> [Value; 6] {
+            [
+                it.revision.into(),
+                it.namespace.as_str().into(),
+                it.layer.as_str().into(),
+                it.key.as_str().into(),
+                it.reason.as_str().into(),
+                it.at.as_str().into(),
+            ]
+        };
+        let rows: Vec<_> = new.iter().map(row).collect();
+        let (db, done) = (&self.connections.writer.connection, "ON CONFLICT DO NOTHING");
+        let written = bulk::insert(db, "invalid_change", columns, done, rows);
+        if let Ok(written) = timeout(PATIENCE, written).await {
+            written?;
+            self.recorded.store(newest, Relaxed);
+        }
         Ok(())
     }
 

@@ -51,8 +51,11 @@ pub async fn migrate(
         }
     }
     database::refuse_missing_folder(location)?;
-    let work = async |db: &Database| carry_out(db, import, backups, channel, now).await;
-    database::using(location, Access::Create, settings, work).await
+    // Before anything is made or held: whatever happens to the database now is noticed.
+    let originals = copied(import, backups, now)?;
+    let work = async |db: &Database| applied(db, import, channel, now).await;
+    let done = database::using(location, Access::Create, settings, work).await;
+    finished(done, originals, import)
 }
 
 /// Carries out `import`: the originals are copied, everything is applied in one transaction and
@@ -71,36 +74,60 @@ pub async fn carry_out(
     channel: Channel,
     now: DateTime<Utc>,
 ) -> Result<Migrated> {
-    let Import { plan, sources, rewrites } = import;
     if says_nothing(import) {
         return Ok(Migrated::nothing(Applied::Nothing));
     }
-    if let Some(id) = applied_before(db, plan).await? {
+    if let Some(id) = applied_before(db, &import.plan).await? {
         return Ok(Migrated::nothing(Applied::Before(id)));
     }
+    let originals = copied(import, backups, now)?;
+    finished(applied(db, import, channel, now).await, originals, import)
+}
+
+/// Copies the originals, if there are any to be kept.
+fn copied(import: &Import, backups: &Path, now: DateTime<Utc>) -> Result<Option<PathBuf>> {
+    let Import { plan, sources, rewrites } = import;
     let is_copied = !plan.is_empty() && sources.iter().any(ReadSource::is_file);
-    let originals = match is_copied || !rewrites.is_empty() {
-        false => None,
-        true => Some(originals::copy(backups, name_of(plan.kind), sources, rewrites, now)?),
-    };
-    let applied = apply_and_rewrite(db, plan, sources, rewrites, channel, now).await;
-    let applied = applied.inspect_err(|error| {
+    match is_copied || !rewrites.is_empty() {
+        false => Ok(None),
+        true => originals::copy(backups, name_of(plan.kind), sources, rewrites, now).map(Some),
+    }
+}
+
+/// Applies `import` and reads it back: what became of it, and how many values it was.
+async fn applied(
+    db: &Database,
+    import: &Import,
+    channel: Channel,
+    now: DateTime<Utc>,
+) -> Result<(Applied, usize)> {
+    let Import { plan, sources, rewrites } = import;
+    let applied = apply_and_rewrite(db, plan, sources, rewrites, channel, now).await?;
+    let Applied::Revision(id) = applied else { return Ok((applied, 0)) };
+    let verified = verify::imported(&db.connection, plan, sources, id).await;
+    let verified = verified.map_err(|error| match error.at(db.place()) {
+        differs @ Error::NotVerified { .. } => differs,
+        source => Error::NotReadBack { revision: id, source: Box::new(source) },
+    })?;
+    Ok((applied, verified))
+}
+
+/// What is told in the end.
+fn finished(
+    done: Result<(Applied, usize)>,
+    originals: Option<PathBuf>,
+    import: &Import,
+) -> Result<Migrated> {
+    let (applied, verified) = done.inspect_err(|error| {
         let is_refused = matches!(
             error,
             Error::Stale { .. } | Error::ReadOnly { .. } | Error::EditedMeanwhile { .. }
         );
         // Nothing was changed, so nothing needs a copy; if it stays, it does no harm.
-        if let Some(folder) = originals.as_ref().filter(|_| is_refused && rewrites.len() < 2) {
+        let is_useless = is_refused && import.rewrites.len() < 2;
+        if let Some(folder) = originals.as_ref().filter(|_| is_useless) {
             drop(fs::remove_dir_all(folder));
         }
-    })?;
-    let Applied::Revision(id) = applied else {
-        return Ok(Migrated { applied, originals, verified: 0 });
-    };
-    let verified = verify::imported(&db.connection, plan, sources, id).await;
-    let verified = verified.map_err(|error| match error.at(db.place()) {
-        differs @ Error::NotVerified { .. } => differs,
-        source => Error::NotReadBack { revision: id, source: Box::new(source) },
     })?;
     Ok(Migrated { applied, originals, verified })
 }

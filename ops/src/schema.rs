@@ -12,6 +12,7 @@ use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use setpoint_importers::{Key, TypedValue, ValueType};
 
+use crate::plan::{Kind, Plan};
 use crate::setting::Setting;
 use crate::{Error, Result};
 
@@ -20,6 +21,34 @@ pub struct Schema {
     document: Value,
     /// Of each key that was asked for; none where the schema says nothing of it.
     parts: RwLock<HashMap<Key, Option<Arc<Part>>>>,
+}
+
+/// The schemas of namespaces that have one.
+#[derive(Debug, Default)]
+pub struct Schemas(HashMap<String, Schema>);
+
+impl Schemas {
+    pub fn insert(&mut self, namespace: String, schema: Schema) {
+        self.0.insert(namespace, schema);
+    }
+
+    /// Refuses what somebody asks for and is not valid. What files say, and what was live before,
+    /// is not looked at: an application that takes it may have another schema by now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Schema`] for the first such key.
+    pub fn check(&self, plan: &Plan) -> Result<()> {
+        if plan.kind != Kind::Edit {
+            return Ok(());
+        }
+        for effect in plan.effects() {
+            if let (Some(schema), Some(after)) = (self.0.get(effect.namespace), effect.after) {
+                schema.check(effect.key, after)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a schema says of one key.

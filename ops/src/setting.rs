@@ -23,6 +23,15 @@ pub struct Scope {
     pub layers: Vec<String>,
 }
 
+/// Whether `layer` is that of a user's preferences: `user:` and an id of at most 100 letters,
+/// digits, `_`, `-` and `.`, which may also stand in the name of a file.
+pub fn is_of_user(layer: &str) -> bool {
+    const LONGEST: usize = 100;
+    let known = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
+    let id = layer.strip_prefix("user:");
+    id.is_some_and(|it| !it.is_empty() && it.len() <= LONGEST && it.chars().all(known))
+}
+
 /// One setting, as it travels.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Setting {

@@ -12,7 +12,7 @@ use setpoint_ops::import::Options;
 use setpoint_ops::migrate::migrate as carry_out;
 use setpoint_ops::plan::{Author, Plan};
 use setpoint_ops::secret::{Rules, refuse_plan};
-use setpoint_ops::setting::Scope;
+use setpoint_ops::setting::{Scope, is_of_user};
 use setpoint_ops::source::{Declared, imported};
 use setpoint_ops::{Error, Key};
 
@@ -290,10 +290,11 @@ impl Context {
         how: &How,
         make: impl AsyncFn(&DatabaseTransaction) -> Result<Plan, Error>,
     ) -> miette::Result<Exit> {
-        let rules = self.rules()?;
+        let (rules, schemas) = (self.rules()?, self.loaded.schemas()?);
         let make = async |db: &DatabaseTransaction| {
             let plan = make(db).await?;
             refuse_plan(&plan, &rules)?;
+            schemas.check(&plan)?;
             Ok(plan)
         };
         if how.is_dry() {
@@ -371,7 +372,7 @@ impl Context {
             scope.layers = vec![self.layer(layer)?];
         }
         if let Some(user) = &which.user {
-            scope.layers.push(format!("user:{user}"));
+            scope.layers.push(self.layer(&format!("user:{user}"))?);
         }
         Ok(scope)
     }
@@ -379,8 +380,7 @@ impl Context {
     /// The layer of that name, if it is declared.
     fn layer(&self, layer: &str) -> Result<String, Error> {
         let scope = self.loaded.scope(self.namespace());
-        let is_user = layer.strip_prefix("user:").is_some_and(|id| !id.is_empty());
-        if is_user || scope.layers.iter().any(|it| it == layer) {
+        if is_of_user(layer) || scope.layers.iter().any(|it| it == layer) {
             return Ok(layer.to_owned());
         }
         Err(Error::UnknownLayer { namespace: scope.namespace, layer: layer.to_owned() })

@@ -202,9 +202,9 @@ fn an_unknown_name_in_setpoint_toml_is_refused() {
 
       × `databse` in setpoint.toml: unknown field: found `databse`, expected `one
       │ of `namespace`, `database`, `actor`, `seeds`, `sqlite`, `postgres`,
-      │ `limits`, `backups`, `log`, `namespaces`, `source``
+      │ `limits`, `backups`, `server`, `log`, `namespaces`, `source``
       help: known here: namespace, database, actor, seeds, sqlite, postgres,
-            limits, backups, log, namespaces, source
+            limits, backups, server, log, namespaces, source
     ");
 }
 

@@ -1,4 +1,5 @@
-//! The connections of a service: one that writes, some that read.
+//! The connections of a service: one that writes, some that read, and some that follow, which
+//! nobody who reads for long keeps waiting.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,6 +11,7 @@ use crate::{Error, Result};
 pub(super) struct Connections {
     pub writer: Database,
     pub reader: Database,
+    pub follower: Database,
     /// The file that was opened, and what tells it from another of the same name.
     pub file: Option<(PathBuf, Identity)>,
 }
@@ -35,11 +37,12 @@ impl Connections {
     ) -> Result<Self> {
         let writer = database::open(location, access, settings).await?;
         let reader = database::open(location, Access::Follow, settings).await?;
+        let follower = database::open(location, Access::Follow, settings).await?;
         let file = match location {
             Location::Sqlite(path) => Identity::of(path).map(|it| (path.clone(), it)),
             _ => None,
         };
-        Ok(Self { writer, reader, file })
+        Ok(Self { writer, reader, follower, file })
     }
 
     /// Refuses to go on with a file that is not in its place any more: what was written to it
@@ -64,6 +67,7 @@ impl Connections {
             std::mem::forget(self);
             return Ok(());
         }
+        self.follower.close().await?;
         self.reader.close().await?;
         self.writer.close().await
     }

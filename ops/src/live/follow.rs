@@ -60,6 +60,7 @@ pub(super) async fn run(
         _ if !following.enabled => (None, None),
         Location::Sqlite(path) => (watch_folder(&shared, path, hint.clone()), None),
         Location::Postgres(url) => {
+            shared.tell(|status| status.delivery = Delivery::Poll);
             (None, Some(tokio::spawn(listen(shared.clone(), url.clone(), hint.clone()))))
         }
         Location::Memory => (None, None),
@@ -83,16 +84,18 @@ pub(super) async fn run(
     }
     if let Some(listener) = listener {
         listener.abort();
+        drop(listener.await);
     }
 }
 
 /// Looks at everything, whatever has been told: also what no revision tells of.
 async fn look_around(shared: &Shared, is_enabled: bool) -> Result<()> {
+    shared.reload_keys().await?;
     if is_enabled {
         shared.catch_up().await?;
         shared.record_refused().await?;
     }
-    shared.reload_keys().await
+    Ok(())
 }
 
 fn report(shared: &Shared, looked: Result<()>) {
@@ -115,22 +118,21 @@ async fn look_for_a_while(shared: &Shared, eyes: &mut Eyes, hint: &Notify) -> Re
     let mut is_hinted_again = false;
     let until = Instant::now() + HINT_LASTS;
     loop {
+        shared.connections.refuse_gone()?;
         // The writer looks at the beginning of each of its transactions.
-        let is_looked_after = shared.last_written().elapsed() < WRITER_LOOKS;
-        let is_new = !is_looked_after && eyes.see_a_change(shared).await? && {
-            shared.reload_keys().await?;
-            shared.catch_up().await?
-        };
+        if shared.last_written().elapsed() < WRITER_LOOKS && Instant::now() < until {
+            is_hinted_again = true;
+            sleep(WRITER_LOOKS).await;
+            continue;
+        }
+        let is_new = eyes.look(shared).await?;
         if is_new || shared.connections.file.is_none() || Instant::now() >= until {
-            if is_hinted_again {
+            if is_hinted_again && shared.connections.file.is_some() {
                 hint.notify_one();
             }
             return Ok(());
         }
-        if is_looked_after {
-            is_hinted_again = true;
-            sleep(WRITER_LOOKS).await;
-        } else if timeout(pause, hint.notified()).await.is_ok() {
+        if timeout(pause, hint.notified()).await.is_ok() {
             is_hinted_again = true;
             pause = SHORTEST_PAUSE;
         } else {
@@ -146,26 +148,34 @@ struct Eyes {
 }
 
 impl Eyes {
-    /// Whether somebody has written since the last look, as far as can be told.
-    async fn see_a_change(&mut self, shared: &Shared) -> Result<bool> {
-        if shared.connections.file.is_none() {
-            return Ok(true);
+    /// Takes what somebody has written since the last look, as far as can be told. Whether it
+    /// was something.
+    async fn look(&mut self, shared: &Shared) -> Result<bool> {
+        let mut seen = None;
+        if shared.connections.file.is_some() {
+            let version = self.version(shared).await;
+            if version.is_err() {
+                self.connection = None;
+            }
+            seen = Some(version.map_err(|error| {
+                Error::Database(sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(error.into())))
+            })?);
+            if self.version == seen {
+                return Ok(false);
+            }
         }
-        let seen = self.look(shared).await;
-        if seen.is_err() {
-            self.connection = None;
-        }
-        let seen = seen.map_err(|error| {
-            Error::Database(sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(error.into())))
-        })?;
-        Ok(self.version.replace(seen) != Some(seen))
+        shared.reload_keys().await?;
+        let is_new = shared.catch_up().await?;
+        // Only now: what could not be taken is looked for again.
+        self.version = seen;
+        Ok(is_new)
     }
 
-    async fn look(&mut self, shared: &Shared) -> std::result::Result<i64, sqlx::Error> {
+    async fn version(&mut self, shared: &Shared) -> std::result::Result<i64, sqlx::Error> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => {
-                let pool = shared.connections.reader.connection.get_sqlite_connection_pool();
+                let pool = shared.connections.follower.connection.get_sqlite_connection_pool();
                 self.connection.insert(pool.acquire().await?)
             }
         };

@@ -135,8 +135,7 @@ pub(super) async fn delta(
             let row = Row { namespace, layer, key, value, format, revision, at, actor, channel };
             let (key, after) = match read(row, &policy) {
                 Read::Setting(setting) => {
-                    let declared = policy.space(&setting.namespace);
-                    (setting.key.clone(), Some(Arc::new(Entry::new(setting, &declared))))
+                    (setting.key.clone(), Some(Arc::new(Entry::new(setting))))
                 }
                 Read::Deleted(key) => (key, None),
                 Read::Refused(one) => {

@@ -24,6 +24,16 @@ pub struct News {
     pub(super) refused: Vec<Refused>,
 }
 
+impl News {
+    /// About how much memory it keeps: each value also as JSON, and as it is sent.
+    pub(super) fn size_bytes(&self) -> usize {
+        const OF_A_CHANGE: usize = 512;
+        let values = self.moved.iter().filter_map(|it| it.after.as_ref());
+        let values: usize = values.map(|it| it.json.get().len()).sum();
+        3 * values + OF_A_CHANGE * (1 + self.moved.len())
+    }
+}
+
 /// A key of a layer that has changed.
 pub struct Moved {
     pub namespace: Arc<str>,

@@ -8,6 +8,7 @@ use setpoint_importers::{Key, TypedValue};
 use crate::Error;
 use crate::schema::Schema;
 use crate::secret::Rules;
+use crate::setting::is_of_user;
 
 /// The declarations of every namespace.
 pub struct Policy {
@@ -65,7 +66,6 @@ impl Space {
 
     /// Whether `layer` may hold settings: a declared one, or a user's preferences.
     pub fn has_layer(&self, layer: &str) -> bool {
-        layer.strip_prefix("user:").is_some_and(|id| !id.is_empty())
-            || self.layers.iter().any(|it| it == layer)
+        is_of_user(layer) || self.layers.iter().any(|it| it == layer)
     }
 }

@@ -7,20 +7,17 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use setpoint_importers::{Key, TypedValue};
 
 use super::news::{Effective, Moved, News};
 use super::policy::{Policy, Space as Declared};
-use crate::schema::Part;
-use crate::search::{Fields, Letters};
 use crate::setting::Setting;
 
-/// How many revisions back a client can be and still be told what came after, and how many
-/// changes these may hold.
+/// How many revisions back a client can be and still be told what came after, and how many bytes
+/// these may hold.
 const RECENT: usize = 8_192;
-const RECENT_CHANGES: usize = 200_000;
+const RECENT_BYTES: usize = 32 * 1024 * 1024;
 
 /// Every setting of every namespace, at one revision of one history.
 #[derive(Clone)]
@@ -33,7 +30,7 @@ pub struct Snapshot {
     spaces: OrdMap<Arc<str>, Space>,
     /// The revisions that led here, the oldest first.
     recent: Vector<Arc<News>>,
-    recent_changes: usize,
+    recent_bytes: usize,
     refused: OrdMap<(Arc<str>, Arc<str>, String), Arc<Refused>>,
 }
 
@@ -54,12 +51,6 @@ pub struct Entry {
     pub setting: Setting,
     /// The setting as JSON.
     pub json: Box<RawValue>,
-    /// What is looked at first when it is searched.
-    pub letters: Letters,
-    /// The value as text, where it is none itself.
-    text: Option<Box<str>>,
-    /// What the schema says of the key.
-    part: Option<Arc<Part>>,
 }
 
 /// What somebody wrote by SQL that cannot be given to programs: the last good value stays.
@@ -89,29 +80,9 @@ pub enum View<'a> {
 }
 
 impl Entry {
-    pub(super) fn new(setting: Setting, declared: &Declared) -> Self {
+    pub(super) fn new(setting: Setting) -> Self {
         let json = to_raw_value(&setting).expect("a setting is texts and JSON");
-        let text = match &setting.value {
-            Value::String(_) => None,
-            value => Some(value.to_string().into()),
-        };
-        let part = declared.schema.as_ref().and_then(|it| it.part(&setting.key));
-        let letters = Letters::of(&fields(&setting, text.as_deref(), part.as_deref()));
-        Self { setting, json, letters, text, part }
-    }
-
-    /// What can be searched of it.
-    pub fn fields(&self) -> Fields<'_> {
-        fields(&self.setting, self.text.as_deref(), self.part.as_deref())
-    }
-}
-
-fn fields<'a>(setting: &'a Setting, text: Option<&'a str>, part: Option<&'a Part>) -> Fields<'a> {
-    Fields {
-        key: setting.key.as_str(),
-        value: text.or_else(|| setting.value.as_str()).unwrap_or_default(),
-        label: part.and_then(|it| it.label.as_deref()),
-        description: part.and_then(|it| it.description.as_deref()),
+        Self { setting, json }
     }
 }
 
@@ -124,7 +95,7 @@ impl Snapshot {
             policy,
             spaces: OrdMap::new(),
             recent: Vector::new(),
-            recent_changes: 0,
+            recent_bytes: 0,
             refused: OrdMap::new(),
         }
     }
@@ -138,8 +109,7 @@ impl Snapshot {
         let mut layers = HashMap::<(String, String), Vec<(Key, Arc<Entry>)>>::new();
         for setting in settings {
             let place = (setting.namespace.clone(), setting.layer.clone());
-            let declared = self.policy.space(&setting.namespace);
-            let entry = (setting.key.clone(), Arc::new(Entry::new(setting, &declared)));
+            let entry = (setting.key.clone(), Arc::new(Entry::new(setting)));
             layers.entry(place).or_default().push(entry);
         }
         for ((namespace, layer), entries) in layers {
@@ -318,11 +288,11 @@ impl Snapshot {
         for refused in news.refused.drain(..) {
             self.refuse(refused);
         }
-        self.recent_changes += news.moved.len();
+        self.recent_bytes += news.size_bytes();
         self.recent.push_back(Arc::new(news));
-        while self.recent.len() > RECENT || self.recent_changes > RECENT_CHANGES {
+        while self.recent.len() > RECENT || self.recent_bytes > RECENT_BYTES {
             let Some(oldest) = self.recent.pop_front() else { break };
-            self.recent_changes -= oldest.moved.len();
+            self.recent_bytes -= oldest.size_bytes();
         }
     }
 

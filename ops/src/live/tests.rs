@@ -91,7 +91,7 @@ proptest! {
                 namespace: "n".into(),
                 layer: layer.into(),
                 key: Key::parse(key).unwrap(),
-                after: after.map(|it| Arc::new(Entry::new(it, &snapshot.declared("n")))),
+                after: after.map(|it| Arc::new(Entry::new(it))),
             };
             snapshot.advance(news(revision, vec![moved]));
 

@@ -1,10 +1,12 @@
 //! Changes on their way into the database: those that come at the same time share a transaction,
 //! and each is a revision of its own, or an error of its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -69,7 +71,8 @@ async fn carry_out(shared: &Shared, mut batch: Vec<Job>) {
         }
         Err(error) => error,
     };
-    let is_of_one = matches!(&error, Error::Database(_)) && batch.len() > 1;
+    let is_of_one =
+        matches!(&error, Error::Database(_)) && !error.is_of_the_connection() && batch.len() > 1;
     for mut job in batch {
         let done = match is_of_one {
             // One of them may be what the database does not take.
@@ -109,7 +112,11 @@ async fn write(shared: &Shared, jobs: &mut [Job]) -> Result<Vec<Result<Written>>
     let mut plans = Vec::with_capacity(jobs.len());
     let mut done = Vec::with_capacity(jobs.len());
     for job in jobs.iter_mut() {
-        let made = (job.make)(&draft);
+        // One that fails badly is not to end writing for all.
+        let made = catch_unwind(AssertUnwindSafe(|| (job.make)(&draft)));
+        let made = made.unwrap_or_else(|_| {
+            Err(Error::Database(DbErr::Custom("a plan could not be made".to_owned())))
+        });
         done.push(made.map(|plan| {
             let applied = match plan.is_empty() {
                 true => Applied::Nothing,
@@ -158,7 +165,7 @@ fn news(plan: &Plan, snapshot: &Snapshot, channel: Channel, now: DateTime<Utc>) 
                 updated_at: at.clone(),
                 updated_by: actor.clone(),
             };
-            Arc::new(Entry::new(setting, &snapshot.declared(effect.namespace)))
+            Arc::new(Entry::new(setting))
         }),
     });
     News {

@@ -17,6 +17,8 @@ use crate::hash;
 #[derive(Debug, Default)]
 pub struct Keyring {
     tokens: HashMap<Digest, Token>,
+    /// How many there are, also of those that cannot be read.
+    rows: usize,
 }
 
 /// Why somebody is not let in.
@@ -51,6 +53,7 @@ impl Keyring {
     /// The keyring of these rows. One that was written by hand and cannot be read opens nothing.
     pub fn new(rows: Vec<token::Model>) -> Self {
         let mut tokens = HashMap::new();
+        let count = rows.len();
         for row in rows {
             let (name, digest) = (row.name.clone(), hash::parsed(&row.hash));
             match (digest, Token::of(row)) {
@@ -58,12 +61,12 @@ impl Keyring {
                 _ => tracing::warn!(token = name, "a token cannot be read and is left out"),
             }
         }
-        Self { tokens }
+        Self { tokens, rows: count }
     }
 
-    /// Whether there never was a token, not even one that has been revoked.
+    /// Whether there never was a token, not even one that was revoked or cannot be read.
     pub fn is_empty(&self) -> bool {
-        self.tokens.is_empty()
+        self.rows == 0
     }
 
     /// The token of this text, if it is good now.
