@@ -57,7 +57,8 @@ CONFIGURATION
 token=$("$program" token create tester --role admin 2>/dev/null)
 "$program" token create spare --role viewer 2>/dev/null >&2
 
-"$program" serve --listen 127.0.0.1:0 2>service.log &
+: >service.log
+"$program" serve --listen 127.0.0.1:0 2>>service.log &
 service=$!
 for _ in {1..100}; do
     url=$(sed -n 's/^listening on //p' service.log)

@@ -41,6 +41,9 @@ struct Limiter {
 /// What needs no token: an orchestrator has none.
 const PUBLIC: [&str; 2] = ["/health", "/ready"];
 
+/// Where plans are carried out that may come as the body.
+const PLANS: &str = "/api/plans/";
+
 /// Where whoever may read gets leave to listen.
 const TICKETS: &str = "/api/tickets";
 
@@ -298,6 +301,8 @@ pub(crate) fn address(request: &Request) -> Option<SocketAddr> {
 async fn read_body(request: &mut Request, setup: &Setup) -> ApiResult<()> {
     let limit = match request.uri().path() {
         "/api/sources/import" => setup.upload_bytes,
+        // A plan of an import is as large as its files.
+        path if path.starts_with(PLANS) => setup.upload_bytes,
         _ => setup.body_bytes,
     };
     let too_large = || {
