@@ -352,7 +352,14 @@ impl Loaded {
         fields.sort_by(|a, b| a.0.cmp(b.0));
         for (field, kind) in fields {
             let field = if field == "sources" { "source" } else { field.as_ref() };
-            let key = if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
+            let is_whole = field == "__all__";
+            let key = if is_whole {
+                path.to_owned()
+            } else if path.is_empty() {
+                field.to_owned()
+            } else {
+                format!("{path}.{field}")
+            };
             match kind {
                 ValidationErrorsKind::Struct(inner) => self.collect(&key, inner, wrong),
                 ValidationErrorsKind::List(items) => {

@@ -213,7 +213,7 @@ impl OfDatabase {
             match Sql::open(location, welcome.namespace.clone()).await {
                 Err(error) => format!("{name} cannot be opened: {error}"),
                 Ok(sql) => match sql.epoch().await {
-                    Ok(epoch) if epoch == welcome.position.epoch => return Ok(Ok(sql)),
+                    Ok(epoch) if is_of(&welcome.position.epoch, &epoch) => return Ok(Ok(sql)),
                     Ok(_) => format!("{name} is not the database of the service"),
                     Err(_) => format!("{name} is no database of Setpoint's"),
                 },
@@ -228,6 +228,11 @@ impl OfDatabase {
         }
         Ok(Err(format!("{wrong}; give the service's with --database")))
     }
+}
+
+/// Whether a history as clients see it, with a fingerprint of what is declared, is of this epoch.
+fn is_of(history: &str, epoch: &str) -> bool {
+    history.strip_prefix(epoch).is_some_and(|it| it.is_empty() || it.starts_with('.'))
 }
 
 fn progress_bar(duration: Duration) -> ProgressBar {

@@ -9,17 +9,17 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::{Log, LogFormat};
 
-/// Starts logging: `RUST_LOG` if it is set, else the configured filter.
+/// Starts logging: `RUST_LOG` if it is set, else the configured filter, else `usual`.
 ///
 /// At `debug` every step tells how long it took.
 ///
 /// # Errors
 ///
 /// If the one that is used is no filter.
-pub(crate) fn start(config: &Log) -> miette::Result<()> {
+pub(crate) fn start(config: &Log, usual: &str) -> miette::Result<()> {
     let (place, filter) = match env::var("RUST_LOG") {
         Ok(filter) if !filter.is_empty() => ("RUST_LOG", filter),
-        _ => ("log.filter", config.filter.clone()),
+        _ => ("log.filter", config.filter.clone().unwrap_or_else(|| usual.to_owned())),
     };
     let filter = EnvFilter::try_new(&filter).map_err(|error| {
         miette!(

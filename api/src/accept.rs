@@ -14,7 +14,7 @@ use poem::web::{LocalAddr, RemoteAddr};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
@@ -29,6 +29,8 @@ pub(crate) struct Accepting {
     pub tls: Option<Tls>,
     /// How many at a time.
     pub connections: usize,
+    /// How long a client may take nothing of what is sent to it.
+    pub patience: Duration,
     pub closed: CancellationToken,
 }
 
@@ -56,6 +58,7 @@ pub(crate) fn accept(accepting: Accepting) -> Accepted {
 
 async fn run(accepting: Accepting, made: mpsc::Sender<(Connection, SocketAddr)>) {
     let leave = Arc::new(Semaphore::new(accepting.connections));
+    let patience = accepting.patience;
     loop {
         let accepted = tokio::select! {
             () = accepting.closed.cancelled() => return,
@@ -78,7 +81,7 @@ async fn run(accepting: Accepting, made: mpsc::Sender<(Connection, SocketAddr)>)
         drop(stream.set_nodelay(true));
         match &accepting.tls {
             None => {
-                let connection = Connection { stream: Either::Left(stream), _permit: permit };
+                let connection = Connection::new(Either::Left(stream), patience, permit);
                 if made.send((connection, from)).await.is_err() {
                     return;
                 }
@@ -89,7 +92,8 @@ async fn run(accepting: Accepting, made: mpsc::Sender<(Connection, SocketAddr)>)
                 tokio::spawn(async move {
                     if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
                         let stream = Either::Right(Box::new(stream));
-                        drop(made.send((Connection { stream, _permit: permit }, from)).await);
+                        let connection = Connection::new(stream, patience, permit);
+                        drop(made.send((connection, from)).await);
                     }
                 });
             }
@@ -118,10 +122,38 @@ impl Acceptor for Accepted {
     }
 }
 
-/// A connection, which counts as long as it is held.
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// A connection, which counts as long as it is held. It fails once a client takes nothing of what
+/// is sent to it for too long: nobody else looks after one that reads nothing.
 pub(crate) struct Connection {
-    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+    stream: Stream,
+    patience: Duration,
+    /// Runs while what is sent is not taken.
+    stalled: Option<Pin<Box<Sleep>>>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(stream: Stream, patience: Duration, permit: OwnedSemaphorePermit) -> Self {
+        Self { stream, patience, stalled: None, _permit: permit }
+    }
+
+    /// What became of sending something, which may not take too long.
+    fn in_time<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        sent: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if sent.is_ready() {
+            self.stalled = None;
+            return sent;
+        }
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let too_long = stalled.as_mut().poll(context);
+        too_long.map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncRead for Connection {
@@ -140,11 +172,13 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let sent = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.in_time(context, sent)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let sent = Pin::new(&mut self.stream).poll_flush(context);
+        self.in_time(context, sent)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

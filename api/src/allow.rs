@@ -1,4 +1,5 @@
-//! Which methods a path has: HEAD wherever there is GET, and told with 405.
+//! What the document says that a path takes: its methods, HEAD wherever there is GET, and the
+//! parameters of its query. A parameter that is misspelt might be the one that prevents a change.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +8,26 @@ use poem::http::header::ALLOW;
 use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use serde::Deserialize;
-use serde_json::Value;
+
+use crate::problem::{ApiError, ApiResult};
 
 /// An endpoint that answers HEAD as GET, and tells what else there is in place of a method that
 /// there is not.
 pub(crate) struct Allowing<E> {
     inner: E,
-    /// Of each path of the document its methods.
-    paths: Vec<(Vec<String>, String)>,
+    paths: Vec<Known>,
 }
+
+/// A path of the document.
+struct Known {
+    path: Vec<String>,
+    methods: String,
+    /// Of each method, in capitals, the parameters of its query.
+    queries: BTreeMap<String, Vec<String>>,
+}
+
+/// What is in no document, and reads its query itself.
+const APART: [&str; 2] = ["/api/settings/ws", "/api/settings/events"];
 
 /// What is not in the document is read, and no more.
 const READ: &str = "GET, HEAD";
@@ -25,7 +37,17 @@ impl<E> Allowing<E> {
     pub(crate) fn new(inner: E, document: &str) -> Self {
         #[derive(Deserialize)]
         struct Document {
-            paths: BTreeMap<String, BTreeMap<String, Value>>,
+            paths: BTreeMap<String, BTreeMap<String, Operation>>,
+        }
+        #[derive(Deserialize)]
+        struct Operation {
+            #[serde(default)]
+            parameters: Vec<Parameter>,
+        }
+        #[derive(Deserialize)]
+        struct Parameter {
+            name: String,
+            r#in: String,
         }
         let document: Document =
             serde_json::from_str(document).expect("the document is one of ours");
@@ -35,20 +57,56 @@ impl<E> Allowing<E> {
                 allowed.push("HEAD".to_owned());
             }
             allowed.sort();
-            (segments(&path).map(str::to_owned).collect(), allowed.join(", "))
+            let queries = methods.into_iter().map(|(method, operation)| {
+                let parameters = operation.parameters.into_iter();
+                let names = parameters.filter(|it| it.r#in == "query").map(|it| it.name);
+                (method.to_uppercase(), names.collect())
+            });
+            Known {
+                path: segments(&path).map(str::to_owned).collect(),
+                methods: allowed.join(", "),
+                queries: queries.collect(),
+            }
         });
         Self { inner, paths: paths.collect() }
     }
 
-    /// The methods of a path; of the most exact, where several fit.
-    fn of(&self, path: &str) -> &str {
+    /// What is known of a path; of the most exact, where several fit.
+    fn find(&self, path: &str) -> Option<&Known> {
         let path: Vec<&str> = segments(path).collect();
-        let fits = |it: &&(Vec<String>, String)| {
-            let mut both = it.0.iter().zip(&path);
-            it.0.len() == path.len() && both.all(|(a, b)| is_name(a) || a == b)
+        let fits = |it: &&Known| {
+            let mut both = it.path.iter().zip(&path);
+            it.path.len() == path.len() && both.all(|(a, b)| is_name(a) || a == b)
         };
-        let names = |it: &&(Vec<String>, String)| it.0.iter().filter(|it| is_name(it)).count();
-        self.paths.iter().filter(fits).min_by_key(names).map_or(READ, |it| it.1.as_str())
+        let names = |it: &&Known| it.path.iter().filter(|it| is_name(it)).count();
+        self.paths.iter().filter(fits).min_by_key(names)
+    }
+
+    /// The methods of a path.
+    fn of(&self, path: &str) -> &str {
+        self.find(path).map_or(READ, |it| it.methods.as_str())
+    }
+
+    /// Refuses a query with parameters that there are not.
+    fn check_query(&self, request: &Request) -> ApiResult<()> {
+        let path = request.uri().path();
+        if request.uri().query().is_none_or(str::is_empty) || APART.contains(&path) {
+            return Ok(());
+        }
+        let known = self.find(path).and_then(|it| it.queries.get(request.method().as_str()));
+        // What cannot be read is told by whoever is to read it.
+        let (Some(known), Ok(asked)) = (known, request.params::<Vec<(String, String)>>()) else {
+            return Ok(());
+        };
+        let Some((other, _)) = asked.iter().find(|(name, _)| !known.contains(name)) else {
+            return Ok(());
+        };
+        let detail = format!("there is no parameter `{}` here", other.escape_default());
+        let help = match known.is_empty() {
+            true => "nothing was changed; there are none".to_owned(),
+            false => format!("nothing was changed; there are: {}", known.join(", ")),
+        };
+        Err(ApiError::new(StatusCode::BAD_REQUEST, "request::parameter", detail).help(help))
     }
 }
 
@@ -69,6 +127,9 @@ impl<E: Endpoint> Endpoint for Allowing<E> {
         if request.method() == Method::HEAD {
             // What comes after the headers is left out by the server.
             request.set_method(Method::GET);
+        }
+        if let Err(error) = self.check_query(&request) {
+            return Ok(error.into_response());
         }
         match self.inner.call(request).await {
             Err(error) if error.is::<MethodNotAllowedError>() => {

@@ -200,9 +200,12 @@ impl<'a> ApiExtractor<'a> for File {
     }
 }
 
+/// Whether a Content-Type is that of JSON.
+pub(crate) fn is_json(it: &str) -> bool {
+    it.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(JSON)
+}
+
 fn refuse_other_types(request: &Request) -> poem::Result<()> {
-    let is_json =
-        |it: &str| it.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(JSON);
     if request.content_type().is_some_and(is_json) {
         return Ok(());
     }

@@ -206,8 +206,7 @@ impl DriftApi {
         dry_run: Query<Option<bool>>,
     ) -> ApiResult<Rendered<Settled>> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Admin, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Admin, ns.0)?;
         let author = caller.author(reason.0);
         let adoption = adopt_plan(&self.0, &body.0, namespace, author).await?;
         let left = adoption.left.into_iter();
@@ -241,8 +240,7 @@ impl DriftApi {
         dry_run: Query<Option<bool>>,
     ) -> ApiResult<Rendered<Settled>> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Editor, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Editor, ns.0)?;
         let layer = layer.0.map(|it| self.0.layer(&snapshot, &namespace, Some(it))).transpose()?;
         let target = body.0.target(namespace, layer)?;
         let db = self.0.reader().await?;
@@ -276,8 +274,7 @@ impl DriftApi {
         /// Tell how many it would be, and change nothing.
         dry_run: Query<Option<bool>>,
     ) -> ApiResult<Rendered<Left>> {
-        let namespace = self.0.namespace(&self.0.live.snapshot(), ns.0)?;
-        caller.may_in(Role::Editor, &namespace)?;
+        let namespace = self.0.namespace(&self.0.live.snapshot(), &caller, Role::Editor, ns.0)?;
         let is_dry = dry_run.unwrap_or_default();
         let until = body.0.until.as_deref().map(|it| time::until(it, now())).transpose()?;
         let report = self.found().await?;

@@ -1,5 +1,6 @@
-//! ETags: the revision that something is of, in which history.
+//! ETags: the revision that something is of, in which history; of a setting also in which layer.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use poem::http::StatusCode;
@@ -9,14 +10,23 @@ use setpoint_ops::live::{Entry, Snapshot};
 use crate::problem::{ApiError, ApiResult};
 use crate::settings::not_met;
 
-/// `"EPOCH-REVISION"`, quoted as in a header.
-pub(crate) fn of(snapshot: &Snapshot, revision: i64) -> String {
-    format!("\"{}-{revision}\"", snapshot.epoch)
+/// That of a setting, `"EPOCH-LAYER-REVISION"`: one revision may have changed a key in two layers.
+pub(crate) fn of(snapshot: &Snapshot, entry: &Entry) -> String {
+    let mut layer = String::new();
+    for byte in entry.setting.layer.bytes() {
+        match byte {
+            b'-' | b'.' | b':' | b'_' => layer.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => layer.push(char::from(byte)),
+            _ => write!(layer, "%{byte:02X}").expect("a string takes every character"),
+        }
+    }
+    format!("\"{}-{layer}-{}\"", snapshot.history, entry.setting.revision)
 }
 
-/// That of a namespace: the last revision that changed something in it.
+/// That of a namespace, `"EPOCH-REVISION"`: the last revision that changed something in it.
 pub(crate) fn of_space(snapshot: &Snapshot, namespace: &str) -> String {
-    of(snapshot, snapshot.space(namespace).map_or(0, |it| it.revision))
+    let revision = snapshot.space(namespace).map_or(0, |it| it.revision);
+    format!("\"{}-{revision}\"", snapshot.history)
 }
 
 /// Whether an `If-None-Match` lists `etag`. It compares weakly, see RFC 9110, 13.1.2.
@@ -68,10 +78,7 @@ impl Condition {
         let is_met = match (self, live) {
             (_, None) => false,
             (Self::Exists, Some(_)) => true,
-            (Self::OneOf(tags), Some(entry)) => {
-                let etag = of(snapshot, entry.setting.revision);
-                tags.contains(&etag)
-            }
+            (Self::OneOf(tags), Some(entry)) => tags.contains(&of(snapshot, entry)),
         };
         if is_met { Ok(()) } else { Err(not_met(key, live)) }
     }

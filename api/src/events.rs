@@ -10,13 +10,14 @@ use poem::http::{HeaderValue, StatusCode};
 use poem::web::sse::{Event, SSE};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use setpoint_client::types::{Position, ServerFrame, Welcome};
 use setpoint_ops::time::stamp;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::access::{Caller, still_good};
 use crate::clients::{Client, Listed, Transport};
-use crate::feed::{self, Feed};
+use crate::feed::{self, Feed, Sending};
 use crate::front::address;
 use crate::listen::{listening, wants};
 use crate::problem::{ApiError, ApiResult};
@@ -26,12 +27,16 @@ pub(crate) struct Events(pub Arc<Service>);
 
 /// What the query says; patterns are divided by commas.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Asked {
     ns: Option<String>,
     pattern: Option<String>,
     user: Option<String>,
     client: Option<String>,
     after: Option<String>,
+    /// Redeemed by now.
+    #[serde(rename = "ticket")]
+    _ticket: Option<IgnoredAny>,
 }
 
 impl Endpoint for Events {
@@ -54,6 +59,8 @@ struct Listener {
     listed: Listed,
     /// Sent before anything else.
     welcome: Option<Event>,
+    /// Of the message that was told last.
+    sending: Option<Sending>,
     _counted: Counted,
 }
 
@@ -112,6 +119,7 @@ fn open(service: &Arc<Service>, request: &Request) -> ApiResult<Response> {
         heartbeat,
         listed: service.clients.add(client),
         welcome: Some(Event::message(feed::text(&welcome))),
+        sending: None,
         _counted: Counted(service.meters.event_streams.clone()),
     };
     let events = stream::unfold(listener, |mut listener| async {
@@ -127,6 +135,8 @@ fn open(service: &Arc<Service>, request: &Request) -> ApiResult<Response> {
 impl Listener {
     /// The next event; none when it is over.
     async fn next(&mut self) -> Option<Event> {
+        // Whoever asks for more has taken what was sent before.
+        self.sending = None;
         if let Some(welcome) = self.welcome.take() {
             return Some(welcome);
         }
@@ -135,7 +145,8 @@ impl Listener {
             message = self.feed.next() => {
                 self.service.meters.sent.increment(1);
                 let id = id(&message.position);
-                let (revision, text, _leave) = message.into_parts();
+                let (revision, text, sending) = message.into_parts();
+                self.sending = sending;
                 self.listed.update(|it| it.revision = revision);
                 Some(Event::message(text).id(id))
             }

@@ -5,19 +5,25 @@
 //! them share. Whoever falls off its end is sent everything again.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use setpoint_client::types::{Change, Changed, Position, ReloadReason, Reloaded, ServerFrame};
 use setpoint_ops::live::{Entry, Live, Moved, News, Snapshot, View};
 use setpoint_ops::{Key, Pattern};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::time::timeout;
 
 /// How many revisions a listener can be behind and still be told each of them.
 const BEHIND: usize = 64;
 
 /// How many settings make a large message.
 const BIG: usize = 5_000;
+
+/// For how long one that is being sent keeps others from being made.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// What somebody wants to hear of.
 #[derive(Clone, Debug)]
@@ -41,6 +47,8 @@ pub struct Feed {
     generation: u64,
     /// Leave to make a large message.
     big: Arc<Semaphore>,
+    /// The place among those who wait for it, which is kept while something else is done.
+    waiting: Option<Waiting>,
     /// Whether it has been told everything once.
     is_started: bool,
 }
@@ -56,11 +64,31 @@ pub struct Message {
 }
 
 impl Message {
-    /// The revision it leads to, the text, and the leave to hold while it is sent.
-    pub(crate) fn into_parts(self) -> (i64, String, Option<OwnedSemaphorePermit>) {
-        (self.position.revision, self.text, self.leave)
+    /// The revision it leads to, the text, and what to hold while it is sent.
+    pub(crate) fn into_parts(self) -> (i64, String, Option<Sending>) {
+        (self.position.revision, self.text, self.leave.map(Sending::new))
     }
 }
+
+/// Held while a large message is sent. Whoever is slow to take it keeps others waiting for a
+/// moment and no longer.
+pub(crate) struct Sending {
+    _until: oneshot::Sender<()>,
+}
+
+impl Sending {
+    fn new(leave: OwnedSemaphorePermit) -> Self {
+        let (until, sent) = oneshot::channel();
+        tokio::spawn(async move {
+            drop(timeout(MOMENT, sent).await);
+            drop(leave);
+        });
+        Self { _until: until }
+    }
+}
+
+type Waiting =
+    Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send + Sync>>;
 
 type Frame<'a> = ServerFrame<&'a RawValue>;
 
@@ -83,7 +111,7 @@ impl Feed {
     pub(crate) fn new(live: Live, wants: Wants, at: Option<Position>, big: Arc<Semaphore>) -> Self {
         let (news, generation) = (live.news(), live.snapshot().generation);
         let told = at.as_ref().map_or(0, |it| it.revision);
-        Self { live, news, wants, at, told, generation, big, is_started: false }
+        Self { live, news, wants, at, told, generation, big, waiting: None, is_started: false }
     }
 
     /// For the only listener of a process: everything first.
@@ -97,10 +125,7 @@ impl Feed {
         loop {
             self.news.mark_unchanged();
             if self.knows_where_it_is().await {
-                let leave = match self.weight() > BIG {
-                    true => self.big.clone().acquire_owned().await.ok(),
-                    false => None,
-                };
+                let leave = self.leave().await;
                 if let Some(message) = self.take() {
                     return Message { leave, ..message };
                 }
@@ -115,7 +140,7 @@ impl Feed {
     async fn knows_where_it_is(&self) -> bool {
         let snapshot = self.live.snapshot();
         let is_past =
-            |it: &Position| *it.epoch == *snapshot.epoch && it.revision <= snapshot.revision;
+            |it: &Position| *it.epoch == *snapshot.history && it.revision <= snapshot.revision;
         self.is_started
             || self.at.as_ref().is_none_or(is_past)
             || self.live.catch_up().await.is_ok()
@@ -128,25 +153,44 @@ impl Feed {
         position
     }
 
-    /// How many settings the next message is about, at most.
-    fn weight(&self) -> usize {
+    /// Leave to make the next message, if it is a large one.
+    async fn leave(&mut self) -> Option<OwnedSemaphorePermit> {
+        if !self.is_big() {
+            self.waiting = None;
+            return None;
+        }
+        let big = &self.big;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(big.clone().acquire_owned()));
+        let leave = waiting.await.ok();
+        self.waiting = None;
+        leave
+    }
+
+    /// Whether the next message is about many settings.
+    fn is_big(&self) -> bool {
         let snapshot = self.live.snapshot();
-        let at = self.at.as_ref().filter(|it| *it.epoch == *snapshot.epoch);
+        let at = self.at.as_ref().filter(|it| *it.epoch == *snapshot.history);
         match at.and_then(|it| snapshot.since(it.revision)) {
             Some(pending) if self.generation == snapshot.generation => {
-                pending.map(|it| it.effective.len()).sum()
+                let changed = pending.flat_map(|it| &it.effective);
+                let wanted = changed.filter(|it| *it.namespace == *self.wants.namespace);
+                wanted.filter(|it| self.wants.matches(&it.key)).nth(BIG).is_some()
             }
-            _ => snapshot.space(&self.wants.namespace).map_or(0, |it| it.len()),
+            _ => {
+                let live = snapshot.list(&self.wants.namespace, self.wants.view(), None, None);
+                live.filter(|it| self.wants.matches(&it.setting.key)).nth(BIG).is_some()
+            }
         }
     }
 
     /// The next message, if there is one now.
     pub fn take(&mut self) -> Option<Message> {
         let snapshot = self.live.snapshot();
-        let Some(at) = self.at.as_ref().filter(|it| *it.epoch == *snapshot.epoch) else {
-            let reason = match self.at.is_some() {
-                true => ReloadReason::Resync,
-                false => ReloadReason::Hello,
+        let Some(at) = self.at.as_ref().filter(|it| *it.epoch == *snapshot.history) else {
+            let reason = match &self.at {
+                Some(at) if is_of(&at.epoch, &snapshot.epoch) => ReloadReason::Reconfigured,
+                Some(_) => ReloadReason::Resync,
+                None => ReloadReason::Hello,
             };
             return Some(self.reload(&snapshot, reason));
         };
@@ -167,7 +211,7 @@ impl Feed {
             return self.all_of(&snapshot, &pending, after);
         }
         for news in pending {
-            self.at = Some(Position { epoch: snapshot.epoch.to_string(), revision: news.id });
+            self.at = Some(Position { epoch: snapshot.history.to_string(), revision: news.id });
             if let Some(text) = self.one(&snapshot, news, after) {
                 let position = self.position();
                 return Some(Message { text, position, is_reload: false, leave: None });
@@ -207,7 +251,8 @@ impl Feed {
         after: i64,
     ) -> Option<Message> {
         let newest = pending.last()?;
-        let position = Position { epoch: snapshot.epoch.to_string(), revision: snapshot.revision };
+        let position =
+            Position { epoch: snapshot.history.to_string(), revision: snapshot.revision };
         self.at = Some(position.clone());
         let own = self.wants.user.as_ref().map(|it| format!("user:{it}"));
         let mut changed = BTreeMap::<&Key, Option<&Arc<Entry>>>::new();
@@ -246,7 +291,7 @@ impl Feed {
         let is_one = changes.len() == 1 && !is_batch;
         let changed = Changed {
             after,
-            position: Position { epoch: snapshot.epoch.to_string(), revision: news.id },
+            position: Position { epoch: snapshot.history.to_string(), revision: news.id },
             namespace: self.wants.namespace.clone(),
             changes,
             at: news.at.clone(),
@@ -263,7 +308,8 @@ impl Feed {
     }
 
     fn reload(&mut self, snapshot: &Snapshot, reason: ReloadReason) -> Message {
-        let position = Position { epoch: snapshot.epoch.to_string(), revision: snapshot.revision };
+        let position =
+            Position { epoch: snapshot.history.to_string(), revision: snapshot.revision };
         self.at = Some(position.clone());
         self.told = position.revision;
         self.generation = snapshot.generation;
@@ -279,6 +325,11 @@ impl Feed {
         let text = text(&Frame::SettingsReloaded(reloaded));
         Message { text, position, is_reload: true, leave: None }
     }
+}
+
+/// Whether a history as clients see it is of this epoch, whatever was declared then.
+fn is_of(history: &str, epoch: &str) -> bool {
+    history.strip_prefix(epoch).is_some_and(|it| it.is_empty() || it.starts_with('.'))
 }
 
 /// The key of a preference, and those above and below it, which it may hide.

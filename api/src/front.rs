@@ -3,25 +3,24 @@
 //! One endpoint instead of a stack of them: each layer costs every request.
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics::{Counter, counter};
 use miette::Diagnostic;
 use poem::http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN,
-    SEC_WEBSOCKET_PROTOCOL, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{Body, Endpoint, IntoResponse, Request, Response};
 use setpoint_client::types::BEARER_SUBPROTOCOL;
 use setpoint_ops::token::Role;
 
-use crate::access::Caller;
+use crate::access::{Caller, still_good};
+use crate::body::is_json;
+use crate::origin;
 use crate::problem::{self, ApiError, ApiResult};
 use crate::service::{Service, Setup, now};
 
@@ -29,17 +28,13 @@ use crate::service::{Service, Setup, now};
 pub(crate) struct Front<E> {
     service: Arc<Service>,
     inner: E,
-    limiter: ArcSwapOption<Limiter>,
     answers: [Counter; 6],
 }
 
-struct Limiter {
-    rate: NonZeroU32,
-    by_caller: DefaultKeyedRateLimiter<String>,
-}
+/// What needs no token: an orchestrator has none, nor has a browser that is to show the document.
+const PUBLIC: [&str; 4] = ["/health", "/ready", DOCS, "/api/openapi.json"];
 
-/// What needs no token: an orchestrator has none.
-const PUBLIC: [&str; 2] = ["/health", "/ready"];
+const DOCS: &str = "/docs";
 
 /// Where plans are carried out that may come as the body.
 const PLANS: &str = "/api/plans/";
@@ -47,34 +42,46 @@ const PLANS: &str = "/api/plans/";
 /// Where whoever may read gets leave to listen.
 const TICKETS: &str = "/api/tickets";
 
+const TOKENS: &str = "/api/tokens";
+
 impl<E> Front<E> {
     pub(crate) fn new(service: Arc<Service>, inner: E) -> Self {
         let class = |it: usize| counter!("http_requests_total", "status" => format!("{it}xx"));
         let answers = std::array::from_fn(class);
-        Self { service, inner, limiter: ArcSwapOption::empty(), answers }
+        Self { service, inner, answers }
     }
 
-    /// Everything that can be said of a request without looking where it goes.
-    async fn admit(&self, request: &mut Request) -> ApiResult<()> {
-        let setup = self.service.setup.load();
-        let host = check_host(request, &setup)?;
+    /// Everything that can be said of a request without looking where it goes; an answer, if
+    /// that is all.
+    async fn admit(&self, request: &mut Request, setup: &Setup) -> ApiResult<Option<Response>> {
+        let host = check_host(request, setup)?;
+        if origin::is_preflight(request) {
+            return origin::preflight(request.headers(), setup).map(Some);
+        }
         let is_upgrade = is_websocket(request);
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         if !is_read || is_upgrade {
-            check_origin(request.headers(), &host, &setup)?;
+            origin::check(request.headers(), &host, setup)?;
         }
         if PUBLIC.contains(&request.uri().path()) {
-            return Ok(());
+            // Whoever has a token is told more.
+            if let Ok(caller) = self.authenticate(request, setup) {
+                request.extensions_mut().insert(caller);
+            }
+            return Ok(None);
         }
-        let caller = self.authenticate(request, &setup)?;
-        self.check_rate(request, &caller, &setup)?;
+        let caller = self.authenticate(request, setup)?;
+        if let Some(rate) = setup.rate {
+            let from = address(request).map(|it| it.ip());
+            self.service.rates.check(&caller, from, rate)?;
+        }
         let is_listening = request.uri().path() == TICKETS;
         caller.may(if is_read || is_listening { Role::Viewer } else { Role::Editor })?;
         request.extensions_mut().insert(caller);
         if !is_read {
-            read_body(request, &setup).await?;
+            read_body(request, setup).await?;
         }
-        Ok(())
+        Ok(None)
     }
 
     fn authenticate(&self, request: &Request, setup: &Setup) -> ApiResult<Caller> {
@@ -82,10 +89,13 @@ impl<E> Front<E> {
         let refused =
             |code: &str, detail: String| ApiError::new(StatusCode::UNAUTHORIZED, code, detail);
         if let Some(ticket) = ticket_of(request) {
-            return self.service.tickets.redeem(ticket, now()).ok_or_else(|| {
+            let caller = self.service.tickets.redeem(ticket, now()).ok_or_else(|| {
                 refused("ticket::unknown", "this ticket is unknown, or was used".to_owned())
                     .help("POST /api/tickets makes one; it is good once, for 30 seconds")
-            });
+            })?;
+            // The token that it was got with may have been revoked since.
+            still_good(&keys, &caller, now())?;
+            return Ok(caller);
         }
         let Some(text) = token_of(request.headers())? else {
             if setup.open && keys.is_empty() {
@@ -107,43 +117,22 @@ impl<E> Front<E> {
             }
         }
     }
-
-    fn check_rate(&self, request: &Request, caller: &Caller, setup: &Setup) -> ApiResult<()> {
-        let Some(rate) = setup.rate else { return Ok(()) };
-        let mut limiter = self.limiter.load_full();
-        if limiter.as_ref().is_none_or(|it| it.rate != rate) {
-            let by_caller = RateLimiter::keyed(Quota::per_second(rate));
-            let made = Arc::new(Limiter { rate, by_caller });
-            self.limiter.store(Some(made.clone()));
-            limiter = Some(made);
-        }
-        let key = match address(request) {
-            Some(address) => format!("{}@{}", caller.name, address.ip()),
-            None => caller.name.to_string(),
-        };
-        match limiter.is_none_or(|it| it.by_caller.check_key(&key).is_ok()) {
-            true => Ok(()),
-            false => Err(ApiError::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "access::rate",
-                format!("`{}` sends more than {rate} requests a second", caller.name),
-            )
-            .help("nothing was changed; wait a second, and send several changes in one request")),
-        }
-    }
 }
 
 impl<E: Endpoint> Endpoint for Front<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let method = request.method().clone();
-        let answer = match self.admit(&mut request).await {
+        let setup = self.service.setup.load_full();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let origin = request.headers().get(ORIGIN).cloned();
+        let answer = match self.admit(&mut request, &setup).await {
             Err(error) => {
                 self.service.meters.refused.increment(1);
                 error.into_response()
             }
-            Ok(()) => {
+            Ok(Some(answer)) => answer,
+            Ok(None) => {
                 let answered = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
                 match answered {
                     Ok(Ok(answer)) => answer.into_response(),
@@ -166,8 +155,14 @@ impl<E: Endpoint> Endpoint for Front<E> {
         }
         let headers = answer.headers_mut();
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if path == DOCS {
+            headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        }
         // Asked again each time, and answered with 304 where there is an ETag.
-        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+        let holds_secrets = path.starts_with(TOKENS) || path == TICKETS;
+        let cached = if holds_secrets { "no-store" } else { "no-cache" };
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(cached));
+        origin::share(headers, origin.as_ref(), &setup);
         Ok(answer)
     }
 }
@@ -231,30 +226,6 @@ fn host_name(host: &str) -> &str {
         }
         _ => host,
     }
-}
-
-/// Refuses what a web page of another origin makes a browser send.
-fn check_origin(headers: &HeaderMap, host: &str, setup: &Setup) -> ApiResult<()> {
-    let text = |name: &str| headers.get(name).map(|it| it.to_str().unwrap_or("?").to_owned());
-    let origin = text(ORIGIN.as_str());
-    let is_same = |origin: &str| {
-        let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        rest.is_some_and(|it| it.eq_ignore_ascii_case(host))
-    };
-    let is_fine = match &origin {
-        Some(origin) => is_same(origin) || setup.origins.contains(origin),
-        // Not a browser, or an old one; newer ones say so themselves.
-        None => !text("sec-fetch-site").is_some_and(|it| it == "cross-site" || it == "same-site"),
-    };
-    if is_fine {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        StatusCode::FORBIDDEN,
-        "access::origin",
-        "web pages of that origin may not do this",
-    )
-    .help("add it to `origins` of [server] in setpoint.toml if they may"))
 }
 
 /// The token of a request: of its header, or where a browser can put one for a WebSocket.
@@ -328,9 +299,7 @@ async fn read_body(request: &mut Request, setup: &Setup) -> ApiResult<()> {
         )
         .help("nothing was changed; send it again"),
     })?;
-    let json = request.headers().get(CONTENT_TYPE);
-    let is_json = json.is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
-    if is_json && depth(&bytes) > setup.depth {
+    if request.content_type().is_some_and(is_json) && depth(&bytes) > setup.depth {
         return Err(ApiError::new(
             StatusCode::BAD_REQUEST,
             "request::too_deep",

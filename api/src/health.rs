@@ -8,6 +8,7 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 use serde::Serialize;
 use setpoint_ops::live::Delivery;
 
+use crate::access::Caller;
 use crate::service::Service;
 
 /// Whether the process answers. Nothing is asked of the database: whoever restarts what is not
@@ -48,7 +49,7 @@ impl Endpoint for Health {
 impl Endpoint for Ready {
     type Output = Response;
 
-    async fn call(&self, _: Request) -> poem::Result<Response> {
+    async fn call(&self, request: Request) -> poem::Result<Response> {
         let service = &self.0;
         let (snapshot, status) = (service.live.snapshot(), service.live.status());
         let setup = service.setup.load();
@@ -56,7 +57,10 @@ impl Endpoint for Ready {
         let is_followed = status.delivery != Delivery::Off;
         let is_fresh = !is_followed || age <= setup.stale_after;
         let is_stopping = service.stopping.is_cancelled();
-        let part = |ok: bool, detail: Option<String>| Part { ok, detail };
+        // The words of a database name its host and path, which strangers are not told.
+        let is_known = request.extensions().get::<Caller>().is_some();
+        let part =
+            |ok: bool, detail: Option<String>| Part { ok, detail: detail.filter(|_| is_known) };
         let readiness = Readiness {
             status: match (is_stopping, is_fresh && status.failure.is_none()) {
                 (true, _) => "stopping",
@@ -80,7 +84,7 @@ impl Endpoint for Ready {
                     .to_owned(),
                 ),
             ),
-            epoch: snapshot.epoch.to_string(),
+            epoch: snapshot.history.to_string(),
             revision: snapshot.revision,
         };
         let status = match readiness.status {

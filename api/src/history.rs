@@ -131,8 +131,7 @@ impl KeyHistory {
         cursor: Query<Option<String>>,
     ) -> ApiResult<Rendered<EventsPage>> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Viewer, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Viewer, ns.0)?;
         let key = self::key(&key)?;
         let namespaces = Some(vec![namespace.clone()]);
         let wanted = Wanted { namespaces, key: Some(key.clone()), ..Wanted::default() };
@@ -158,8 +157,7 @@ impl KeyHistory {
         user: Query<Option<String>>,
     ) -> ApiResult<Rendered<ExplanationShape>> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Viewer, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Viewer, ns.0)?;
         let key = self::key(&key)?;
         let mut layers = snapshot.layers(&namespace).to_vec();
         layers.extend(user.as_deref().map(|it| format!("user:{it}")));

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use poem::endpoint::{BoxEndpoint, make_sync};
-use poem::middleware::Cors;
 use poem::web::Html;
 use poem::{Endpoint, EndpointExt, IntoResponse, Route, get};
 use poem_openapi::OpenApiService;
@@ -28,11 +27,13 @@ mod history;
 mod listen;
 mod meters;
 mod openapi;
+mod origin;
 mod page;
 mod payload;
 mod plan_shape;
 mod plans;
 mod problem;
+mod rate;
 mod revisions;
 mod schema;
 mod search;
@@ -120,7 +121,12 @@ Settings of applications, live everywhere as soon as they change.
 
 Errors are problem documents (RFC 9457) with a stable `code`. An ETag is the revision of what it
 comes with. Every change of settings takes `dry_run=true`, which answers with the plan and changes
-nothing, and a `reason` for the history, which names the token.
+nothing, and a `reason` for the history, which names the token. A plan is a dry run itself: it is
+carried out by `apply`. Parameters that an operation does not have are refused, so none is
+overlooked.
+
+The `epoch` is another one when a backup was restored, or when other layers, secrets or schemas
+are declared: what was read before may be another value at the same revision.
 
 Lists come in pages: `next` of one is the `cursor` of the one after it.
 
@@ -161,13 +167,5 @@ fn routes(service: &Arc<Service>) -> BoxEndpoint<'static> {
         .nest("/api", api)
         .at("/docs", get(make_sync(move |_| Html(docs.clone()))));
     let front = Front::new(service.clone(), Allowing::new(routes, &document));
-    let origins = service.setup.load().origins.clone();
-    if origins.is_empty() {
-        return front.boxed();
-    }
-    let cors = Cors::new()
-        .allow_origins(origins)
-        .allow_headers(["authorization", "content-type", "if-match", "if-none-match"])
-        .expose_headers(["etag", "retry-after"]);
-    front.with(cors).boxed()
+    front.boxed()
 }

@@ -14,7 +14,7 @@ use crate::service::Service;
 
 /// The moment that `snapshot` is.
 pub(crate) fn listening(snapshot: &Snapshot) -> Position {
-    Position { epoch: snapshot.epoch.to_string(), revision: snapshot.revision }
+    Position { epoch: snapshot.history.to_string(), revision: snapshot.revision }
 }
 
 /// What somebody who may hear it wants to hear of.
@@ -26,8 +26,7 @@ pub(crate) fn wants(
     user: Option<String>,
 ) -> ApiResult<Wants> {
     const MOST: usize = 100;
-    let namespace = service.namespace(&service.live.snapshot(), namespace)?;
-    caller.may_in(Role::Viewer, &namespace)?;
+    let namespace = service.namespace(&service.live.snapshot(), caller, Role::Viewer, namespace)?;
     let bad = |detail: String| {
         ApiError::new(StatusCode::BAD_REQUEST, "pattern::invalid", detail)
             .help("a pattern is a key with * for one segment and ** for any number of them")

@@ -74,8 +74,7 @@ impl PlanApi {
         reason: Query<Option<String>>,
     ) -> ApiResult<Rendered<PlanShape>> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Editor, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Editor, ns.0)?;
         let author = caller.author(reason.0);
         let place = Place { namespace, layer: layer.0 };
         let import = body.0.plan(&self.0, &snapshot, place, author).await?;

@@ -46,8 +46,7 @@ impl Schemas {
         if_none_match: Header<Option<String>>,
     ) -> ApiResult<Found> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Viewer, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Viewer, ns.0)?;
         let document = match &snapshot.declared(&namespace).schema {
             Some(declared) => declared.document().clone(),
             None => {

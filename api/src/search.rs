@@ -103,8 +103,7 @@ impl Search {
         limit: Query<Option<u32>>,
     ) -> ApiResult<Rendered<SearchResult>> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Viewer, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Viewer, ns.0)?;
         let query = search::Query::parse(&q)?;
         let limit = limit.unwrap_or(LIMIT) as usize;
         let started = Instant::now();
@@ -113,7 +112,7 @@ impl Search {
             let found = with(&index, &snapshot, &namespace, |index| {
                 let hits = index.search(&query, limit);
                 let hits = hits.into_iter().map(Shown::of).collect();
-                Rendered::of(&Found { hits, epoch: &index.epoch, revision: index.revision })
+                Rendered::of(&Found { hits, epoch: &snapshot.history, revision: index.revision })
             });
             service.meters.search_duration.record(started.elapsed());
             Ok(found)

@@ -58,8 +58,7 @@ impl Sections {
         if_none_match: Header<Option<String>>,
     ) -> ApiResult<Found> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Viewer, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Viewer, ns.0)?;
         let view = view(layer.as_deref(), user.as_deref())?;
         let section = key(&section)?;
         let etag = etag::of_space(&snapshot, &namespace);
@@ -100,8 +99,7 @@ impl Sections {
         if_match: Header<Option<String>>,
     ) -> ApiResult<Wrote> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Editor, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Editor, ns.0)?;
         let layer = self.0.layer(&snapshot, &namespace, layer.0)?;
         let section = key(&section)?;
         let (bytes, unset) = (&body.bytes, null.0 == Some(Null::Unset));

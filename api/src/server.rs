@@ -38,6 +38,13 @@ pub enum ServeError {
     #[error("cannot measure: {reason}")]
     #[diagnostic(code(serve::meters))]
     Meters { reason: String },
+
+    #[error("cannot load the settings under the new configuration")]
+    #[diagnostic(
+        code(serve::reload),
+        help("nothing was changed; see to the database, and send SIGHUP again")
+    )]
+    Reload { source: setpoint_ops::Error },
 }
 
 /// A socket that listens, and is not answered yet.
@@ -103,6 +110,8 @@ impl Bound {
             address: self.address,
             tls: self.tls.clone(),
             connections,
+            // Those who listen are told why before that.
+            patience: service.setup.load().client_timeout + Duration::from_secs(1),
             closed: closed.clone(),
         };
         let server = Server::new_with_acceptor(accept(accepting)).idle_timeout(IDLE);
@@ -118,19 +127,18 @@ impl Bound {
 }
 
 impl Running {
-    /// Goes on under another configuration.
+    /// Goes on under another configuration: all of it, or nothing but the certificate.
     ///
     /// # Errors
     ///
-    /// [`ServeError::Tls`]; what cannot be read is left as it was.
+    /// [`ServeError::Tls`], [`ServeError::Reload`].
     pub async fn reconfigure(&self, setup: Setup, policy: Policy) -> Result<(), ServeError> {
         if let Some(tls) = &self.tls {
             tls.reload()?;
         }
+        let reconfigured = self.service.live.reconfigure(policy).await;
+        reconfigured.map_err(|source| ServeError::Reload { source })?;
         self.service.setup.store(Arc::new(setup));
-        if let Err(error) = self.service.live.reconfigure(policy).await {
-            tracing::error!(%error, "cannot load the settings under the new configuration");
-        }
         self.service.meters.reloads.increment(1);
         Ok(())
     }
@@ -163,7 +171,10 @@ async fn upkeep(service: Arc<Service>) {
     loop {
         tokio::select! {
             () = service.stopping.cancelled() => return,
-            _ = tidy.tick() => service.meters.upkeep(),
+            _ = tidy.tick() => {
+                service.meters.upkeep();
+                service.rates.tidy();
+            }
             changed = news.changed() => {
                 if changed.is_err() {
                     return;

@@ -24,6 +24,7 @@ use crate::clients::Clients;
 use crate::meters::Meters;
 use crate::plans::Plans;
 use crate::problem::{ApiError, ApiResult};
+use crate::rate::Rates;
 use crate::search::Indexes;
 use crate::tickets::Tickets;
 
@@ -64,6 +65,7 @@ pub(crate) struct Service {
     pub setup: ArcSwap<Setup>,
     pub clients: Clients,
     pub tickets: Tickets,
+    pub rates: Rates,
     pub plans: Plans,
     pub indexes: Indexes,
     /// Leave to make large messages, which several have at a time.
@@ -84,6 +86,7 @@ impl Service {
             setup: ArcSwap::from_pointee(setup),
             clients: Clients::default(),
             tickets: Tickets::default(),
+            rates: Rates::default(),
             plans: Plans::default(),
             indexes: Indexes::default(),
             big: Arc::new(Semaphore::new(4)),
@@ -94,17 +97,21 @@ impl Service {
         })
     }
 
-    /// The namespace that was asked for, which there has to be.
+    /// The namespace that was asked for, which there has to be, and where `caller` is to have a
+    /// role. Whoever does not is not told what there is.
     pub(crate) fn namespace(
         &self,
         snapshot: &Snapshot,
+        caller: &Caller,
+        role: Role,
         asked: Option<String>,
     ) -> ApiResult<String> {
         let namespace = asked.unwrap_or_else(|| self.setup.load().namespace.clone());
+        caller.may_in(role, &namespace)?;
         if snapshot.has(&namespace) || namespace == self.setup.load().namespace {
             return Ok(namespace);
         }
-        let known: Vec<&str> = snapshot.namespaces().collect();
+        let known: Vec<&str> = snapshot.namespaces().filter(|it| caller.sees(it)).collect();
         Err(ApiError::new(
             StatusCode::NOT_FOUND,
             "namespace::unknown",
@@ -123,8 +130,8 @@ impl Service {
     ) -> ApiResult<Option<Vec<String>>> {
         match asked {
             Some(_) => {
-                let namespace = self.namespace(&self.live.snapshot(), asked)?;
-                caller.may_in(Role::Viewer, &namespace)?;
+                let namespace =
+                    self.namespace(&self.live.snapshot(), caller, Role::Viewer, asked)?;
                 Ok(Some(vec![namespace]))
             }
             None => {

@@ -59,6 +59,14 @@ enum Found {
     NotModified(#[oai(header = "ETag")] String),
 }
 
+/// A change of one setting.
+#[derive(ApiResponse)]
+enum Edited {
+    /// What became of it. The ETag is that of the setting in its layer, if it is there now.
+    #[oai(status = 200)]
+    Ok(Rendered<Written>, #[oai(header = "ETag")] Option<String>),
+}
+
 /// Some settings, in order of key.
 #[derive(Object)]
 struct SettingsPage {
@@ -107,8 +115,7 @@ impl Settings {
         cursor: Query<Option<String>>,
     ) -> ApiResult<Rendered<SettingsPage>> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Viewer, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Viewer, ns.0)?;
         let view = view(layer.as_deref(), user.as_deref())?;
         let prefix = prefix.as_deref().map(key).transpose()?;
         let after = cursor.0.map(|it| page::read(&it)).transpose()?;
@@ -126,7 +133,7 @@ impl Settings {
         Ok(Rendered::of(&Page {
             settings,
             next,
-            epoch: &snapshot.epoch,
+            epoch: &snapshot.history,
             revision: snapshot.revision,
         }))
     }
@@ -148,15 +155,14 @@ impl Settings {
         if_none_match: Header<Option<String>>,
     ) -> ApiResult<Found> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Viewer, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Viewer, ns.0)?;
         let view = view(layer.as_deref(), user.as_deref())?;
         self.0.meters.read.increment(1);
         let entry = match snapshot.get(&namespace, view, &key) {
             Some(entry) => entry,
             None => find(&snapshot, &namespace, view, &key)?,
         };
-        let etag = etag::of(&snapshot, entry.setting.revision);
+        let etag = etag::of(&snapshot, entry);
         match if_none_match.0 {
             Some(known) if etag::lists(&known, &etag) => Ok(Found::NotModified(etag)),
             _ => Ok(Found::Ok(Rendered::ready(entry.json.get()), etag)),
@@ -181,10 +187,10 @@ impl Settings {
         reason: Query<Option<String>>,
         /// Answer with the plan and change nothing.
         dry_run: Query<Option<bool>>,
-        /// The ETag that the setting has to have; `*` if it only has to be there.
+        /// The ETag that the setting has to have in the layer; `*` if it only has to be there.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
-    ) -> ApiResult<Rendered<Written>> {
+    ) -> ApiResult<Edited> {
         let Put { value, value_type } = body.0;
         let edit = Edit {
             key: self::key(&key)?,
@@ -215,10 +221,10 @@ impl Settings {
         reason: Query<Option<String>>,
         /// Answer with the plan and change nothing.
         dry_run: Query<Option<bool>>,
-        /// The ETag that the setting has to have; `*` if it only has to be there.
+        /// The ETag that the setting has to have in the layer; `*` if it only has to be there.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
-    ) -> ApiResult<Rendered<Written>> {
+    ) -> ApiResult<Edited> {
         let edit = Edit {
             key: self::key(&key)?,
             ns: ns.0,
@@ -244,9 +250,8 @@ struct Edit {
 }
 
 impl Settings {
-    async fn edit(&self, caller: &Caller, edit: Edit) -> ApiResult<Rendered<Written>> {
-        let namespace = self.0.namespace(&self.0.live.snapshot(), edit.ns)?;
-        caller.may_in(Role::Editor, &namespace)?;
+    async fn edit(&self, caller: &Caller, edit: Edit) -> ApiResult<Edited> {
+        let namespace = self.0.namespace(&self.0.live.snapshot(), caller, Role::Editor, edit.ns)?;
         let layer = edit.layer.unwrap_or_else(|| BASE.to_owned());
         let condition = edit.condition.map(|it| etag::condition(&it)).transpose()?;
         let author = caller.author(edit.reason);
@@ -261,6 +266,9 @@ impl Settings {
                 None if live.is_none() => return Err(unknown(snapshot, &namespace, &key)),
                 None => None,
                 Some((value, wanted)) => {
+                    // A secret first: the error about its type would show it.
+                    let declared = snapshot.declared(&namespace);
+                    declared.secrets.refuse(&key, &value.clone().into())?;
                     let example = live
                         .or_else(|| snapshot.get(&namespace, View::Effective, key.as_str()))
                         .map(|it| it.setting.typed());
@@ -282,7 +290,10 @@ impl Settings {
             ApiError::from(error).current(current.map(|it| written::setting(&it.setting)))
         })?;
         let (namespace, layer, key) = &place;
-        Ok(Rendered::of(&written.answer(Some((namespace, layer, key)))))
+        let entry = written.snapshot.get(namespace, View::Layer(layer), key.as_str());
+        let entry = entry.filter(|_| written.applied.is_some());
+        let etag = entry.map(|it| etag::of(&written.snapshot, it));
+        Ok(Edited::Ok(Rendered::of(&written.answer(Some((namespace, layer, key)))), etag))
     }
 }
 

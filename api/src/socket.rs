@@ -216,7 +216,7 @@ async fn converse(
                 if message.is_reload {
                     service.meters.resyncs.increment(1);
                 }
-                let (revision, text, _leave) = message.into_parts();
+                let (revision, text, _sending) = message.into_parts();
                 if let Err(end) = send(socket, text, setup.client_timeout).await {
                     break end;
                 }

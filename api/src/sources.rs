@@ -179,8 +179,7 @@ impl Sources {
         dry_run: Query<Option<bool>>,
     ) -> ApiResult<Rendered<ImportedFile>> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Editor, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Editor, ns.0)?;
         let layer = self.0.layer(&snapshot, &namespace, layer.0)?;
         let prefix = prefix.as_deref().map(key).transpose()?;
         let setup = self.0.setup.load_full();
@@ -230,8 +229,7 @@ impl Sources {
         dry_run: Query<Option<bool>>,
     ) -> ApiResult<Rendered<MigratedSources>> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Admin, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Admin, ns.0)?;
         let author = caller.author(reason.0);
         let import = import_plan(&self.0, &body.0, &namespace, author).await?;
         let notes = notes(&import);

@@ -22,6 +22,8 @@ use crate::meters::Meters;
 use crate::routes;
 use crate::service::{Service, Setup, now};
 
+mod etags;
+mod guarded;
 mod openapi;
 mod plans;
 mod reading;

@@ -1,6 +1,6 @@
 //! Single-use tickets: for browsers, which cannot send a token when they open a WebSocket.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,9 +18,19 @@ use crate::service::{Service, now, random_name};
 /// For how long a ticket is good, in seconds.
 pub(crate) const LASTS_SECONDS: i64 = 30;
 
-/// Tickets that were not used yet. They are of this run of the service.
+/// How many a caller has at most: one more takes the place of the oldest.
+const MOST: usize = 100;
+
+/// Tickets that were not used yet, of each caller, the oldest first. They are of this run of the
+/// service.
 #[derive(Default)]
-pub(crate) struct Tickets(Mutex<HashMap<String, (Caller, DateTime<Utc>)>>);
+pub(crate) struct Tickets(Mutex<HashMap<Arc<str>, VecDeque<Kept>>>);
+
+struct Kept {
+    text: String,
+    caller: Caller,
+    until: DateTime<Utc>,
+}
 
 impl Tickets {
     /// A ticket for `caller`, and until when it is good.
@@ -28,16 +38,23 @@ impl Tickets {
         let ticket = format!("{}{}", random_name(), random_name());
         let until = now + TimeDelta::seconds(LASTS_SECONDS);
         let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tickets.retain(|_, it| it.1 > now);
-        tickets.insert(ticket.clone(), (caller, until));
+        tickets.retain(|_, own| own.back().is_some_and(|it| it.until > now));
+        let own = tickets.entry(caller.name.clone()).or_default();
+        while own.len() >= MOST || own.front().is_some_and(|it| it.until <= now) {
+            own.pop_front();
+        }
+        own.push_back(Kept { text: ticket.clone(), caller, until });
         (ticket, until)
     }
 
     /// Whose ticket it is, once.
     pub(crate) fn redeem(&self, ticket: &str, now: DateTime<Utc>) -> Option<Caller> {
         let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (caller, until) = tickets.remove(ticket)?;
-        (until > now).then_some(caller)
+        let kept = tickets.values_mut().find_map(|own| {
+            let at = own.iter().position(|it| it.text == ticket)?;
+            own.remove(at)
+        })?;
+        (kept.until > now).then_some(kept.caller)
     }
 }
 
@@ -72,5 +89,25 @@ impl TicketApi {
         let (ticket, until) = self.0.tickets.issue(caller, now());
         let ticket = Ticket { ticket, expires_at: stamp(until), lasts_seconds: LASTS_SECONDS };
         Ok(Issued::Created(Rendered::of(&ticket)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_has_so_many_tickets_and_no_more() {
+        let (tickets, now) = (Tickets::default(), now());
+        let caller =
+            |name: &str| Caller { name: name.into(), role: Role::Viewer, namespaces: None };
+        let (other, _) = tickets.issue(caller("other"), now);
+
+        let issued: Vec<String> = (0..=MOST).map(|_| tickets.issue(caller("one"), now).0).collect();
+
+        assert!(tickets.redeem(&issued[0], now).is_none());
+        assert!(tickets.redeem(&issued[1], now).is_some());
+        assert!(tickets.redeem(&other, now).is_some());
+        assert!(tickets.redeem(&issued[2], now + TimeDelta::seconds(LASTS_SECONDS)).is_none());
     }
 }

@@ -6,8 +6,8 @@ use poem_openapi::param::Path;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde::{Deserialize, Serialize};
+use setpoint_ops::time;
 use setpoint_ops::token::{self, Role, Token};
-use setpoint_ops::{Error, time};
 
 use crate::Tags;
 use crate::access::Caller;
@@ -139,12 +139,10 @@ impl Tokens {
         let expires = expires.map(|it| time::until(&it, now())).transpose()?;
         let work = async {
             let db = self.0.live.writer()?;
-            let made = token::create(db, &name, role, namespaces, expires, &caller.name, now());
-            let made = made.await?;
-            self.0.live.catch_up().await?;
-            Ok::<_, Error>(made)
+            token::create(db, &name, role, namespaces, expires, &caller.name, now()).await
         };
         let (about, secret) = self.0.answer(work.await)?;
+        self.look().await;
         tracing::info!(token = about.name, actor = &*caller.name, "made a token");
         let created = Created { token: secret.reveal(), about: &about };
         Ok(Made::Created(Rendered::of(&created)))
@@ -154,13 +152,20 @@ impl Tokens {
     #[oai(path = "/:name", method = "delete", operation_id = "revoke_token")]
     async fn revoke(&self, caller: Caller, name: Path<String>) -> ApiResult<Rendered<TokenShape>> {
         caller.may_everywhere(Role::Admin)?;
-        let work = async {
-            let revoked = token::revoke(self.0.live.writer()?, &name, &caller.name, now()).await?;
-            self.0.live.catch_up().await?;
-            Ok::<_, Error>(revoked)
-        };
+        let work = async { token::revoke(self.0.live.writer()?, &name, &caller.name, now()).await };
         let revoked = self.0.answer(work.await)?;
+        self.look().await;
         tracing::info!(token = revoked.name, actor = &*caller.name, "revoked a token");
         Ok(Rendered::of(&revoked))
+    }
+}
+
+impl Tokens {
+    /// Takes the tokens as they are now. What was done is told in any case: a new token's text is
+    /// in that answer alone.
+    async fn look(&self) {
+        if let Err(error) = self.0.live.catch_up().await {
+            tracing::error!(%error, "tokens were changed, and the change does not count yet");
+        }
     }
 }

@@ -58,8 +58,7 @@ impl Update {
         if_match: Header<Option<String>>,
     ) -> ApiResult<Wrote> {
         let snapshot = self.0.live.snapshot();
-        let namespace = self.0.namespace(&snapshot, ns.0)?;
-        caller.may_in(Role::Editor, &namespace)?;
+        let namespace = self.0.namespace(&snapshot, &caller, Role::Editor, ns.0)?;
         let layer = self.0.layer(&snapshot, &namespace, layer.0)?;
         let (kind, reason) = match (preset.0, reason.0) {
             (None, reason) => (Kind::Edit, reason),

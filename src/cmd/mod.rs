@@ -156,7 +156,9 @@ impl Cli {
             Command::Man(args) => return man::run(&args),
             _ => {}
         }
-        let mut context = self.global.context()?;
+        // A service has nobody who looks at what a command prints.
+        let usual = if self.is_service() { "warn,setpoint=info" } else { "warn" };
+        let mut context = self.global.context(usual)?;
         // One looks with it for what is wrong, seeds too.
         if !matches!(self.command, Command::Config(_)) {
             context.seeds = seeds::load(&context.loaded)?;
@@ -234,7 +236,8 @@ impl Command {
 }
 
 impl Global {
-    fn context(&self) -> miette::Result<Context> {
+    /// `usual` is what is logged if nothing is said of that.
+    fn context(&self, usual: &str) -> miette::Result<Context> {
         let flags = Flags {
             file: self.config.clone(),
             namespace: self.namespace.clone(),
@@ -244,7 +247,7 @@ impl Global {
             log_format: self.log_format,
         };
         let loaded = config::load(&flags)?;
-        crate::log::start(&loaded.config.log)?;
+        crate::log::start(&loaded.config.log, usual)?;
         let only = self.namespace.clone();
         Ok(Context { loaded, flags, only, seeds: None, json: self.json })
     }

@@ -86,6 +86,7 @@ pub(crate) struct Backups {
 /// What `setpoint serve` does.
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
+#[validate(schema(function = "is_patient"))]
 pub(crate) struct Server {
     /// Address and port. Other addresses than those of this machine alone need tokens.
     #[validate(length(min = 1, message = "is empty"))]
@@ -139,8 +140,9 @@ pub(crate) struct Server {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
     pub format: LogFormat,
-    /// As in `RUST_LOG`, which wins over it.
-    pub filter: String,
+    /// As in `RUST_LOG`, which wins over it. Without either commands tell warnings, and the service
+    /// tells also what changes, and who comes and goes.
+    pub filter: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -264,7 +266,7 @@ impl Default for Config {
                 heartbeat_ms: 5_000,
                 client_timeout_ms: 30_000,
             },
-            log: Log { format: LogFormat::Text, filter: "warn".to_owned() },
+            log: Log { format: LogFormat::Text, filter: None },
             namespaces: BTreeMap::new(),
             sources: Vec::new(),
         }
@@ -277,6 +279,18 @@ fn is_name(name: &str) -> Result<(), ValidationError> {
         return Ok(());
     }
     Err(ValidationError::new("name").with_message("is no name: use A-Z a-z 0-9 _ - .".into()))
+}
+
+/// Whoever is asked less often than it is dropped is always dropped.
+fn is_patient(server: &Server) -> Result<(), ValidationError> {
+    if server.client_timeout_ms > server.heartbeat_ms {
+        return Ok(());
+    }
+    Err(ValidationError::new("patience").with_message(
+        "has a heartbeat_ms that is not less than its client_timeout_ms: every client would be \
+         dropped"
+            .into(),
+    ))
 }
 
 fn are_layers(layers: &[String]) -> Result<(), ValidationError> {

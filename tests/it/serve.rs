@@ -6,6 +6,9 @@
 
 use std::time::{Duration, Instant};
 
+use setpoint_ops::live::{Declared, Policy};
+use setpoint_ops::secret::Rules;
+
 use crate::world::World;
 
 mod access;
@@ -53,6 +56,14 @@ fn ready_with<'w>(world: &'w World, configuration: &str) -> &'w World {
         "a: {k0: x, k1: x, k2: x}\nb: {k0: x, k1: x, k2: {deep: x}}\nother: [1, 2]\nend: 0\n",
     );
     world
+}
+
+/// An epoch as clients are told it: with what [`CONFIGURATION`] declares.
+fn as_told(epoch: &str) -> String {
+    let layers = ["base", "site"].map(str::to_owned).into();
+    let space = Declared { layers, secrets: Rules::default(), schema: None };
+    let policy = Policy::new([("default".to_owned(), space)].into());
+    format!("{epoch}.{}", policy.fingerprint().unwrap())
 }
 
 /// Waits until `holds`, where nothing tells of it.

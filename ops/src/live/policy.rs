@@ -1,11 +1,12 @@
 //! What is declared of namespaces: their layers, their secrets, their schema.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use setpoint_importers::{Key, TypedValue};
 
 use crate::Error;
+use crate::hash::{NO_HASH, of_json};
 use crate::schema::Schema;
 use crate::secret::Rules;
 use crate::setting::is_of_user;
@@ -15,6 +16,7 @@ pub struct Policy {
     spaces: HashMap<String, Arc<Space>>,
     /// Of a namespace that nobody has declared.
     other: Arc<Space>,
+    fingerprint: Option<String>,
 }
 
 /// What is declared of one namespace.
@@ -27,10 +29,17 @@ pub struct Space {
 
 impl Policy {
     pub fn new(spaces: HashMap<String, Space>) -> Self {
+        let fingerprint = fingerprint(&spaces);
         let spaces = spaces.into_iter().map(|(name, space)| (name, Arc::new(space))).collect();
         let other =
             Space { layers: Arc::from([BASE.to_owned()]), secrets: Rules::default(), schema: None };
-        Self { spaces, other: Arc::new(other) }
+        Self { spaces, other: Arc::new(other), fingerprint }
+    }
+
+    /// Eight hexadecimal digits that are others when something else is declared, so that another
+    /// value may be effective; none if nothing is but the layer `base`.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
     }
 
     pub fn space(&self, namespace: &str) -> Arc<Space> {
@@ -44,6 +53,20 @@ impl Policy {
 
 /// The layer that every namespace has.
 const BASE: &str = "base";
+
+/// See [`Policy::fingerprint`].
+fn fingerprint(spaces: &HashMap<String, Space>) -> Option<String> {
+    let says_something =
+        |it: &Space| it.layers.iter().ne([BASE]) || !it.secrets.is_empty() || it.schema.is_some();
+    let declared = spaces.iter().filter(|it| says_something(it.1)).map(|(name, space)| {
+        let schema = space.schema.as_ref().map(|it| it.document());
+        (name, (&space.layers[..], &space.secrets, schema))
+    });
+    let declared: BTreeMap<_, _> = declared.collect();
+    let hash = (!declared.is_empty()).then(|| of_json(NO_HASH, &declared))?;
+    let (_, digits) = hash.split_once(':')?;
+    Some(digits.chars().take(8).collect())
+}
 
 impl Space {
     /// Whether `value` may be stored at `key`.
@@ -67,5 +90,31 @@ impl Space {
     /// Whether `layer` may hold settings: a declared one, or a user's preferences.
     pub fn has_layer(&self, layer: &str) -> bool {
         is_of_user(layer) || self.layers.iter().any(|it| it == layer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fingerprint_of(spaces: &[(&str, &[&str])]) -> Option<String> {
+        let space = |layers: &[&str]| Space {
+            layers: layers.iter().map(|it| (*it).to_owned()).collect(),
+            secrets: Rules::default(),
+            schema: None,
+        };
+        let spaces = spaces.iter().map(|(name, layers)| ((*name).to_owned(), space(layers)));
+        Policy::new(spaces.collect()).fingerprint().map(str::to_owned)
+    }
+
+    #[test]
+    fn what_is_declared_has_a_fingerprint_and_nothing_has_none() {
+        let site = fingerprint_of(&[("default", &["base", "site"]), ("a", &["base"])]);
+
+        assert_eq!(site.as_deref().map(str::len), Some(8));
+        assert_eq!(site, fingerprint_of(&[("default", &["base", "site"])]));
+        assert_ne!(site, fingerprint_of(&[("default", &["site", "base"])]));
+        assert_ne!(site, fingerprint_of(&[("other", &["base", "site"])]));
+        assert_eq!(fingerprint_of(&[("default", &["base"])]), None);
     }
 }

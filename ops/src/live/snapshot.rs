@@ -23,6 +23,9 @@ const RECENT_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Snapshot {
     pub epoch: Arc<str>,
+    /// The epoch as clients see it: with the fingerprint of what is declared, since the same
+    /// revision is other values under other declarations.
+    pub history: Arc<str>,
     pub revision: i64,
     /// Changes when other layers count by now: what clients were told then counts no more.
     pub generation: u64,
@@ -89,6 +92,7 @@ impl Entry {
 impl Snapshot {
     pub(super) fn empty(epoch: Arc<str>, revision: i64, policy: Arc<Policy>) -> Self {
         Self {
+            history: history(&epoch, &policy),
             epoch,
             revision,
             generation: 0,
@@ -144,6 +148,7 @@ impl Snapshot {
                 space.effective = space.computed(&declared.layers);
             }
         }
+        self.history = history(&self.epoch, &policy);
         self.policy = policy;
         self
     }
@@ -414,6 +419,14 @@ fn is_apart(entries: &Layer, key: &Key) -> bool {
 fn below<'a>(entries: &'a Layer, key: &Key) -> impl Iterator<Item = (&'a Key, &'a Arc<Entry>)> {
     let (first, end) = (format!("{key}."), format!("{key}/"));
     entries.range::<_, str>((Bound::Included(first.as_str()), Bound::Excluded(end.as_str())))
+}
+
+/// The epoch with the fingerprint of what is declared, if there is one.
+fn history(epoch: &Arc<str>, policy: &Policy) -> Arc<str> {
+    match policy.fingerprint() {
+        Some(fingerprint) => format!("{epoch}.{fingerprint}").into(),
+        None => epoch.clone(),
+    }
 }
 
 fn within<'a>(

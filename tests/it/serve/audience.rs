@@ -9,9 +9,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::DEADLINE;
 use super::history::{History, Wants, led};
 use super::wire::{Kind, Wire};
+use super::{DEADLINE, as_told};
 use crate::world::{World, block_on, spawn};
 
 /// Clients that listen.
@@ -98,7 +98,7 @@ impl Audience {
 pub fn newest(world: &World) -> Position {
     let row = world.sql("SELECT epoch, revision FROM head");
     let (epoch, revision) = row.split_once('|').unwrap();
-    Position { epoch: epoch.to_owned(), revision: revision.parse().unwrap() }
+    Position { epoch: as_told(epoch), revision: revision.parse().unwrap() }
 }
 
 /// How long whoever turns to a service that is not there waits until the next try.

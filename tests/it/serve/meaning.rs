@@ -8,7 +8,7 @@ use super::checker::assert_true;
 use super::server::Server;
 use super::truth::Truth;
 use super::writers::{self, Http};
-use super::{CONFIGURATION, ready, ready_with};
+use super::{CONFIGURATION, as_told, ready, ready_with};
 use crate::world::World;
 
 on_both![
@@ -31,7 +31,8 @@ fn a_restored_database_makes_every_client_take_everything_anew(world: &World) {
 
     let histories = audience.end(world);
     assert_true(&Truth::of(world).after(earlier), &histories);
-    let is_resync = |it: &&serde_json::Value| it["reason"] == "resync" && it["epoch"] == "restored";
+    let epoch = as_told("restored");
+    let is_resync = |it: &&serde_json::Value| it["reason"] == "resync" && it["epoch"] == epoch;
     let resynced = histories.iter().filter(|it| it.frames().filter(is_resync).count() == 1);
     assert_eq!(resynced.count(), histories.len());
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::as_told;
 use super::history::Wants;
 use crate::world::{World, text};
 
@@ -95,7 +96,7 @@ impl Epoch {
             }
         });
         let epoch = Self {
-            name: world.sql("SELECT epoch FROM head"),
+            name: as_told(&world.sql("SELECT epoch FROM head")),
             layers: vec!["base".to_owned(), "site".to_owned()],
             revisions: revisions.collect(),
         };
