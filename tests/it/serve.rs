@@ -4,9 +4,11 @@
 //! Clients write down what they are told (`audience`), the change log is read at the end
 //! (`truth`), and `checker` compares the two.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use setpoint_ops::live::{Declared, Policy};
+use setpoint_ops::schema::Schema;
 use setpoint_ops::secret::Rules;
 
 use crate::world::World;
@@ -58,10 +60,15 @@ fn ready_with<'w>(world: &'w World, configuration: &str) -> &'w World {
     world
 }
 
-/// An epoch as clients are told it: with what [`CONFIGURATION`] declares.
-fn as_told(epoch: &str) -> String {
+/// An epoch as clients are told it: with what [`CONFIGURATION`] declares, and in a world that has
+/// a schema with that and with [`meaning::SECRET`].
+fn as_told(world: &World, epoch: &str) -> String {
     let layers = ["base", "site"].map(str::to_owned).into();
-    let space = Declared { layers, secrets: Rules::default(), schema: None };
+    let is_ruled = world.path(meaning::SCHEMA_FILE).exists();
+    let schema = is_ruled.then(|| Schema::read(&world.read(meaning::SCHEMA_FILE)).unwrap());
+    let secret = is_ruled.then(|| meaning::SECRET.parse().unwrap()).into_iter().collect();
+    let secrets = Rules { secret, ..Rules::default() };
+    let space = Declared { layers, secrets, schema: schema.map(Arc::new) };
     let policy = Policy::new([("default".to_owned(), space)].into());
     format!("{epoch}.{}", policy.fingerprint().unwrap())
 }

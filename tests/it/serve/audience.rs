@@ -98,7 +98,7 @@ impl Audience {
 pub fn newest(world: &World) -> Position {
     let row = world.sql("SELECT epoch, revision FROM head");
     let (epoch, revision) = row.split_once('|').unwrap();
-    Position { epoch: as_told(epoch), revision: revision.parse().unwrap() }
+    Position { epoch: as_told(world, epoch), revision: revision.parse().unwrap() }
 }
 
 /// How long whoever turns to a service that is not there waits until the next try.

@@ -31,19 +31,22 @@ fn a_restored_database_makes_every_client_take_everything_anew(world: &World) {
 
     let histories = audience.end(world);
     assert_true(&Truth::of(world).after(earlier), &histories);
-    let epoch = as_told("restored");
+    let epoch = as_told(world, "restored");
     let is_resync = |it: &&serde_json::Value| it["reason"] == "resync" && it["epoch"] == epoch;
     let resynced = histories.iter().filter(|it| it.frames().filter(is_resync).count() == 1);
     assert_eq!(resynced.count(), histories.len());
 }
 
 /// A schema, and a pattern of secrets.
+/// What is declared besides in a world that has this file.
+pub const SCHEMA_FILE: &str = "schema.json";
+pub const SECRET: &str = "a.hidden";
 const RULES: &str = "schema = 'schema.json'\nsecret = ['a.hidden']\n";
 
 const SCHEMA: &str = r#"{"properties": {"a": {"properties": {"k1": {"maxLength": 5}}}}}"#;
 
 fn an_invalid_change_by_sql_is_kept_out_until_a_valid_one_heals_it(world: &World) {
-    world.write("schema.json", SCHEMA);
+    world.write(SCHEMA_FILE, SCHEMA);
     let server = Server::start(ready_with(world, &format!("{CONFIGURATION}{RULES}")));
     let mut audience = Audience::gather(&Places { addresses: vec![server.address], token: None });
     let value = |key: &str| server.get(&format!("/api/settings/{key}")).json()["value"].clone();

@@ -96,7 +96,7 @@ impl Epoch {
             }
         });
         let epoch = Self {
-            name: as_told(&world.sql("SELECT epoch FROM head")),
+            name: as_told(world, &world.sql("SELECT epoch FROM head")),
             layers: vec!["base".to_owned(), "site".to_owned()],
             revisions: revisions.collect(),
         };
