@@ -11,17 +11,16 @@ use poem::web::sse::{Event, SSE};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use setpoint_client::types::{Position, ServerFrame, Welcome};
-use setpoint_ops::time::stamp;
+use setpoint_client::types::{Position, ServerFrame};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::access::{Caller, still_good};
-use crate::clients::{Client, Listed, Transport};
+use crate::clients::{Listed, Transport};
 use crate::feed::{self, Feed, Sending};
 use crate::front::address;
-use crate::listen::{listening, wants};
+use crate::listen::{client, wants, welcome};
 use crate::problem::{ApiError, ApiResult};
-use crate::service::{Service, now, random_name};
+use crate::service::{Service, now};
 
 pub(crate) struct Events(pub Arc<Service>);
 
@@ -86,29 +85,8 @@ fn open(service: &Arc<Service>, request: &Request) -> ApiResult<Response> {
     let last = request.headers().get("last-event-id").and_then(|it| it.to_str().ok());
     let position = last.or(asked.after.as_deref()).and_then(position);
     let setup = service.setup.load();
-    let client = Client {
-        id: random_name(),
-        name: asked.client,
-        actor: caller.name.to_string(),
-        address: address(request).map(|it| it.to_string()).unwrap_or_default(),
-        transport: Transport::Sse,
-        namespace: wants.namespace.clone(),
-        patterns: wants.patterns.iter().map(ToString::to_string).collect(),
-        user: wants.user.clone(),
-        connected_at: stamp(now()),
-        revision: 0,
-        applied: None,
-        rejected: None,
-    };
-    let millis = |it: std::time::Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
-    let welcome = ServerFrame::Welcome(Welcome {
-        instance: service.instance.clone(),
-        client_id: client.id.clone(),
-        position: listening(&service.live.snapshot()),
-        namespace: wants.namespace.clone(),
-        heartbeat_ms: millis(setup.heartbeat),
-        timeout_ms: millis(setup.client_timeout),
-    });
+    let client = client(&caller, asked.client, address(request), Transport::Sse, &wants);
+    let welcome = welcome(service, &client);
     let mut heartbeat = interval_at(Instant::now() + setup.heartbeat, setup.heartbeat);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     service.meters.event_streams.increment(1.0);
@@ -118,7 +96,7 @@ fn open(service: &Arc<Service>, request: &Request) -> ApiResult<Response> {
         feed: Feed::new(service.live.clone(), wants, position, service.big.clone()),
         heartbeat,
         listed: service.clients.add(client),
-        welcome: Some(Event::message(feed::text(&welcome))),
+        welcome: Some(Event::message(welcome)),
         sending: None,
         _counted: Counted(service.meters.event_streams.clone()),
     };

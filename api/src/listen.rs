@@ -1,20 +1,62 @@
 //! What the two ways to listen have in common.
 
-use setpoint_client::types::Position;
-use setpoint_ops::Pattern;
-use setpoint_ops::live::Snapshot;
-use setpoint_ops::token::Role;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use poem::http::StatusCode;
+use setpoint_client::types::{Position, ServerFrame, Welcome};
+use setpoint_ops::Pattern;
+use setpoint_ops::live::Snapshot;
+use setpoint_ops::time::stamp;
+use setpoint_ops::token::Role;
 
 use crate::access::Caller;
-use crate::feed::Wants;
+use crate::clients::{Client, Transport};
+use crate::feed::{self, Wants};
 use crate::problem::{ApiError, ApiResult};
-use crate::service::Service;
+use crate::service::{Service, now, random_name};
 
 /// The moment that `snapshot` is.
-pub(crate) fn listening(snapshot: &Snapshot) -> Position {
+fn listening(snapshot: &Snapshot) -> Position {
     Position { epoch: snapshot.history.to_string(), revision: snapshot.revision }
+}
+
+/// Somebody who listens from now on.
+pub(crate) fn client(
+    caller: &Caller,
+    name: Option<String>,
+    from: Option<SocketAddr>,
+    transport: Transport,
+    wants: &Wants,
+) -> Client {
+    Client {
+        id: random_name(),
+        name,
+        actor: caller.name.to_string(),
+        address: from.map(|it| it.to_string()).unwrap_or_default(),
+        transport,
+        namespace: wants.namespace.clone(),
+        patterns: wants.patterns.iter().map(ToString::to_string).collect(),
+        user: wants.user.clone(),
+        connected_at: stamp(now()),
+        revision: 0,
+        applied: None,
+        rejected: None,
+    }
+}
+
+/// What `client` is told before anything else.
+pub(crate) fn welcome(service: &Service, client: &Client) -> String {
+    let setup = service.setup.load();
+    let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+    feed::text(&ServerFrame::Welcome(Welcome {
+        instance: service.instance.clone(),
+        client_id: client.id.clone(),
+        position: listening(&service.live.snapshot()),
+        namespace: client.namespace.clone(),
+        heartbeat_ms: millis(setup.heartbeat),
+        timeout_ms: millis(setup.client_timeout),
+    }))
 }
 
 /// What somebody who may hear it wants to hear of.

@@ -11,7 +11,7 @@ use poem::http::header::{
 };
 use poem::http::{HeaderMap, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response};
-use setpoint_client::types::{ClientFrame, Hello, SUBPROTOCOL, ServerFrame, Welcome};
+use setpoint_client::types::{ClientFrame, Hello, SUBPROTOCOL, ServerFrame};
 use setpoint_ops::time::stamp;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -21,12 +21,12 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message as Frame};
 
 use crate::access::Caller;
-use crate::clients::{Client, Listed, Rejection, Transport};
+use crate::clients::{Listed, Rejection, Transport};
 use crate::feed::{self, Feed};
 use crate::front::{address, is_websocket};
-use crate::listen::{listening, wants};
+use crate::listen::{client, wants, welcome};
 use crate::problem::ApiError;
-use crate::service::{Service, now, random_name};
+use crate::service::{Service, now};
 
 /// How long somebody may take to say hello.
 const HELLO: Duration = Duration::from_secs(10);
@@ -170,20 +170,7 @@ async fn converse(
     let (name, position) = (hello.client.clone(), hello.position.clone());
     let wants = wants(service, caller, hello.namespace, &hello.patterns, hello.user);
     let wants = wants.map_err(|error| End::Told(error, CloseCode::Policy))?;
-    let client = Client {
-        id: random_name(),
-        name,
-        actor: caller.name.to_string(),
-        address: from.map(|it| it.to_string()).unwrap_or_default(),
-        transport: Transport::WebSocket,
-        namespace: wants.namespace.clone(),
-        patterns: wants.patterns.iter().map(ToString::to_string).collect(),
-        user: wants.user.clone(),
-        connected_at: stamp(now()),
-        revision: 0,
-        applied: None,
-        rejected: None,
-    };
+    let client = client(caller, name, from, Transport::WebSocket, &wants);
     tracing::info!(
         client = client.id,
         name = client.name,
@@ -191,18 +178,9 @@ async fn converse(
         "a client listens"
     );
     let id = client.id.clone();
+    let welcome = welcome(service, &client);
     let listed = service.clients.add(client);
-    let snapshot = service.live.snapshot();
-    let welcome = ServerFrame::Welcome(Welcome {
-        instance: service.instance.clone(),
-        client_id: id.clone(),
-        position: listening(&snapshot),
-        namespace: wants.namespace.clone(),
-        heartbeat_ms: u64::try_from(setup.heartbeat.as_millis()).unwrap_or(u64::MAX),
-        timeout_ms: u64::try_from(setup.client_timeout.as_millis()).unwrap_or(u64::MAX),
-    });
-    drop(snapshot);
-    send(socket, feed::text(&welcome), setup.client_timeout).await?;
+    send(socket, welcome, setup.client_timeout).await?;
 
     let mut feed = Feed::new(service.live.clone(), wants, position, service.big.clone());
     let mut heartbeat = interval_at(Instant::now() + setup.heartbeat, setup.heartbeat);
