@@ -72,8 +72,8 @@ readme: ready-to-build ## run the commands of README.md and write down what they
 	@cargo build --locked
 	@scripts/readme.py --write $(BINARY)
 
-.PHONY: deploy
-deploy: ready ## check what is in deploy/: alerts, the unit, nginx, the image, the runbook
+.PHONY: check-deploy
+check-deploy: ready ## check what is in deploy/: alerts, the unit, nginx, the image, the runbook
 	@cargo build --locked
 	@scripts/deploy.sh $(BINARY)
 

