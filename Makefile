@@ -39,6 +39,7 @@ test: ready fmt lint ## everything CI checks; installs what it lacks, and says s
 	@scripts/readme.py --check $(BINARY)
 	@scripts/bundled.sh
 	@scripts/schemathesis.sh $(BINARY)
+	@scripts/deploy.sh $(BINARY)
 
 .PHONY: fmt
 fmt: ## is every file formatted? (`cargo fmt --all` formats it)
@@ -70,6 +71,11 @@ audit: ## licences, sources and vulnerabilities of dependencies; needs the netwo
 readme: ready-to-build ## run the commands of README.md and write down what they print
 	@cargo build --locked
 	@scripts/readme.py --write $(BINARY)
+
+.PHONY: check-deploy
+check-deploy: ready ## check what is in deploy/: alerts, the unit, nginx, the image, the runbook
+	@cargo build --locked
+	@scripts/deploy.sh $(BINARY)
 
 .PHONY: clean
 clean: ## remove what was built

@@ -24,6 +24,11 @@ if [[ ${1:-} != build ]]; then
     has unshare || missing+=(util-linux)
     has mount || missing+=(mount)
     has script || missing+=(bsdutils)
+    has promtool || missing+=(prometheus)
+    has systemd-analyze || missing+=(systemd)
+    # Where only root looks, by default.
+    has nginx || [[ -x /usr/sbin/nginx ]] || missing+=(nginx)
+    has openssl || missing+=(openssl)
     # The server's programs are not on PATH: Debian keeps one folder a version.
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb \
         || missing+=(postgresql)
