@@ -28,6 +28,8 @@ mod text;
 mod traces;
 
 use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread;
 
 use best::{Best, Entry};
 use found::{Finder, Found};
@@ -65,29 +67,29 @@ pub struct Hit<T> {
     pub ranges: Vec<Range<usize>>,
 }
 
-/// The best `limit` of the `candidates` that `query` is found in, the best first. `fields` is
-/// asked for the texts of those whose letters do not rule them out.
-pub fn rank<'a, T>(
+/// The best `limit` of the candidates that `query` is found in, the best first. They come in the
+/// order of their keys, in parts that are looked at at the same time. `fields` is asked for the
+/// texts of those whose letters do not rule them out.
+pub fn rank<'a, T: Send>(
     query: &Query,
-    candidates: impl IntoIterator<Item = (T, Letters)>,
-    fields: impl Fn(&T) -> Fields<'a>,
+    parts: impl IntoIterator<Item: Iterator<Item = (T, Letters)> + Send>,
+    fields: impl Fn(&T) -> Fields<'a> + Sync,
     limit: usize,
 ) -> Vec<Hit<T>> {
     if query.is_empty() || limit == 0 {
         return Vec::new();
     }
-    let mut ranking = Ranking {
-        finder: Finder::new(query),
-        sure: Best::new(limit),
-        fuzzy: Best::new(limit.max(NOMINEES)),
-    };
-    for (item, letters) in candidates {
-        let bound = ranking.finder.bound(&letters);
-        if ranking.admits(&bound, &letters) {
-            let fields = fields(&item);
-            ranking.consider(item, letters, fields);
-        }
-    }
+    let fields = &fields;
+    let look = |part| Ranking::of(query, part, fields, limit);
+    let mut parts = parts.into_iter();
+    let Some(first) = parts.next() else { return Vec::new() };
+    let ranking = thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || look(part))).collect();
+        others.into_iter().fold(look(first), |all, other| match other.join() {
+            Ok(other) => all.with(other),
+            Err(panic) => resume_unwind(panic),
+        })
+    });
     ranking.finish(limit)
 }
 
@@ -102,7 +104,34 @@ struct Ranking<'q, 'a, T> {
     fuzzy: Best<'a, T>,
 }
 
-impl<'a, T> Ranking<'_, 'a, T> {
+impl<'q, 'a, T> Ranking<'q, 'a, T> {
+    fn of(
+        query: &'q Query,
+        candidates: impl Iterator<Item = (T, Letters)>,
+        fields: impl Fn(&T) -> Fields<'a>,
+        limit: usize,
+    ) -> Self {
+        let mut ranking = Self {
+            finder: Finder::new(query),
+            sure: Best::new(limit),
+            fuzzy: Best::new(limit.max(NOMINEES)),
+        };
+        for (item, letters) in candidates {
+            let bound = ranking.finder.bound(&letters);
+            if ranking.admits(&bound, &letters) {
+                let fields = fields(&item);
+                ranking.consider(item, letters, fields);
+            }
+        }
+        ranking
+    }
+
+    fn with(mut self, later: Self) -> Self {
+        self.sure.extend(later.sure);
+        self.fuzzy.extend(later.fuzzy);
+        self
+    }
+
     fn admits(&self, found: &Found, letters: &Letters) -> bool {
         match found {
             Found::Nothing => false,

@@ -153,7 +153,7 @@ pub async fn search(
         description: None,
     };
     let candidates = (0..settings.len()).map(|at| (at, Letters::of(&fields(&at))));
-    let hits = rank(query, candidates, fields, limit);
+    let hits = rank(query, [candidates], fields, limit);
     Ok(hits.into_iter().map(|it| settings[it.item].clone()).collect())
 }
 

@@ -1,7 +1,9 @@
 //! What of a namespace is searched, kept beside the snapshot and brought along with it: what a
 //! setting has in letters is computed once.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 
 use setpoint_importers::Key;
 
@@ -31,6 +33,9 @@ pub struct Row {
 
 /// Up to how many changes are made one by one.
 const FEW: usize = 1_000;
+
+/// To look at fewer takes less time than to start somebody who does.
+const WORTH_A_THREAD: usize = 10_000;
 
 impl Index {
     /// Whether it is as `snapshot`, or newer.
@@ -80,8 +85,10 @@ impl Index {
 
     /// The best `limit` settings that `query` is found in, the best first.
     pub fn search(&self, query: &Query, limit: usize) -> Vec<Hit<&Row>> {
-        let candidates = self.rows.iter().map(|it| (it, it.letters));
-        rank(query, candidates, |row| row.fields(), limit)
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let rows = self.rows.len().div_ceil(cores).max(WORTH_A_THREAD);
+        let parts = self.rows.chunks(rows).map(|part| part.iter().map(|it| (it, it.letters)));
+        rank(query, parts, |row| row.fields(), limit)
     }
 }
 

@@ -37,11 +37,12 @@ impl<'a, T> Best<'a, T> {
         }
     }
 
-    /// Whether an entry of this score may be kept, if its key is so long.
+    /// Whether an entry of this score may be kept, if its key is so long. Entries come in the order
+    /// of their keys, so of those that are as good the ones that came first stay.
     pub fn admits(&self, score: Score, key_bytes: u16) -> bool {
         let worst = self.heap.peek().filter(|_| self.is_full());
         worst.is_none_or(|Reverse(it)| {
-            (score, Reverse(key_bytes)) >= (it.score, Reverse(it.letters.key_bytes))
+            (score, Reverse(key_bytes)) > (it.score, Reverse(it.letters.key_bytes))
         })
     }
 
@@ -52,6 +53,13 @@ impl<'a, T> Best<'a, T> {
             && entry > worst.0
         {
             *worst = Reverse(entry);
+        }
+    }
+
+    /// Takes what others have kept of later keys.
+    pub fn extend(&mut self, later: Self) {
+        for Reverse(entry) in later.heap {
+            self.push(entry);
         }
     }
 

@@ -78,11 +78,14 @@ impl Letters {
         let mut buffer = Buffer::default();
         let bytes = buffer.read(key, !key.is_ascii(), &Alphabet::default()).bytes;
         note_words(&letters, bytes, &mut self.key_pairs, &mut self.key_words);
+        // The first letter of a segment may come after signs.
         let mut is_first = true;
         for (at, letter) in letters.into_iter().enumerate() {
             self.key |= bit(letter);
             let is_word = is_word(bytes[at]);
-            let starts = starts_segment(bytes, at) || is_word && is_first;
+            let starts = starts_segment(bytes, at);
+            is_first |= starts;
+            let starts = starts || is_word && is_first;
             self.key_segments.add(letter, starts, ends_segment(bytes, at + 1));
             if is_word {
                 (self.last, is_first) = (shortened(letter), false);

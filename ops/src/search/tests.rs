@@ -40,8 +40,10 @@ fn samples(text: &str) -> Vec<Sample> {
 
 fn ranked<'s>(query: &str, samples: &'s [Sample], limit: usize) -> Vec<Hit<&'s str>> {
     let query = Query::parse(query).unwrap();
-    let candidates = samples.iter().map(|it| (it, Letters::of(&it.fields())));
-    let hits = rank(&query, candidates, |it| it.fields(), limit);
+    let mut samples: Vec<_> = samples.iter().collect();
+    samples.sort_by_key(|it| &it.key);
+    let candidates = samples.into_iter().map(|it| (it, Letters::of(&it.fields())));
+    let hits = rank(&query, [candidates], |it| it.fields(), limit);
     let key = |hit: Hit<&'s Sample>| Hit {
         item: hit.item.key.as_str(),
         score: hit.score,

@@ -1,5 +1,7 @@
 //! What holds for any settings and any query.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::super::{Letters, Query, rank};
@@ -17,26 +19,53 @@ fn sample() -> impl Strategy<Value = Sample> {
     })
 }
 
+fn some_samples() -> impl Strategy<Value = Vec<Sample>> {
+    prop::collection::vec(sample(), 0..20).prop_map(|mut samples| {
+        samples.sort_by(|a, b| a.key.cmp(&b.key));
+        samples
+    })
+}
+
+/// Key, score and ranges of what is found, in so many parts.
+fn found(
+    query: &Query,
+    samples: &[Sample],
+    limit: usize,
+    parts: usize,
+    letters: impl Fn(Letters) -> Letters + Copy + Send,
+) -> Vec<(String, u32, Vec<Range<usize>>)> {
+    let size = samples.len().div_ceil(parts).max(1);
+    let parts = samples
+        .chunks(size)
+        .map(|part| part.iter().map(move |it| (it, letters(Letters::of(&it.fields())))));
+    let hits = rank(query, parts, |it| it.fields(), limit);
+    hits.into_iter().map(|it| (it.item.key.clone(), it.score, it.ranges)).collect()
+}
+
 proptest! {
     #[test]
     fn the_letters_rule_out_nothing_that_is_there(
-        samples in prop::collection::vec(sample(), 0..20),
+        samples in some_samples(),
         query in "([a-dA-D0-2]{1,4}|[äжЖ重→a._]{1,3})( [a-d]{1,2})?",
         limit in 1_usize..6,
     ) {
         let query = Query::parse(&query).unwrap();
-        let of = |blind: bool| {
-            let letters = |it: &Sample| {
-                let letters = Letters::of(&it.fields());
-                if blind { letters.blind() } else { letters }
-            };
-            let candidates = samples.iter().map(|it| (it.key.as_str(), it));
-            let candidates = candidates.map(|(key, it)| ((key, it), letters(it)));
-            let hits = rank(&query, candidates, |(_, it)| it.fields(), limit);
-            hits.iter().map(|it| (it.item.0, it.score, it.ranges.clone())).collect::<Vec<_>>()
-        };
+        let seeing = found(&query, &samples, limit, 1, |it| it);
 
-        prop_assert_eq!(of(false), of(true));
+        prop_assert_eq!(seeing, found(&query, &samples, limit, 1, Letters::blind));
+    }
+
+    #[test]
+    fn it_makes_no_difference_in_how_many_parts_it_is_looked_for(
+        samples in some_samples(),
+        query in "[a-dA-D0-2]{1,4}( [a-d]{1,2})?",
+        limit in 1_usize..6,
+        parts in 2_usize..5,
+    ) {
+        let query = Query::parse(&query).unwrap();
+        let in_one = found(&query, &samples, limit, 1, |it| it);
+
+        prop_assert_eq!(in_one, found(&query, &samples, limit, parts, |it| it));
     }
 
     #[test]
