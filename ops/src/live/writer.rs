@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::news::{Moved, News};
 use super::snapshot::{Entry, Snapshot};
@@ -50,12 +50,12 @@ pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
 /// is not in this transaction waits for all of it. One who writes alone waits for nobody.
 async fn gather(batch: &mut Vec<Job>, before: usize, jobs: &mut mpsc::Receiver<Job>) {
     let until = Instant::now() + GATHER;
-    while batch.len() < before && Instant::now() < until {
-        tokio::task::yield_now().await;
-        while batch.len() < MOST
-            && let Ok(job) = jobs.try_recv()
-        {
-            batch.push(job);
+    while batch.len() < before.min(MOST) {
+        let room = MOST - batch.len();
+        match timeout_at(until, jobs.recv_many(batch, room)).await {
+            Ok(1..) => {}
+            // Nobody comes any more, or not soon enough.
+            Ok(0) | Err(_) => break,
         }
     }
 }
