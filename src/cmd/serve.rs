@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Context, Exit, sources, write_back};
 use crate::config::{self, ConfigError, Loaded};
-use crate::console;
+use crate::{console, memory};
 
 /// Serve settings over HTTP, and tell of every change
 ///
@@ -86,8 +86,10 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     {
         let mut following = std::pin::pin!(follower.run());
         let mut is_following = true;
+        let mut giving_back = std::pin::pin!(memory::give_back());
         loop {
             tokio::select! {
+                () = &mut giving_back => {}
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = &mut following, if is_following => is_following = false,
