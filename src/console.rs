@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -189,7 +189,9 @@ pub(crate) fn fitted(line: &str) -> String {
 
 /// The columns of the terminal on standard output.
 pub(crate) fn width() -> Option<u16> {
-    io::stdout().is_terminal().then(|| terminal_size::terminal_size().map_or(80, |it| it.0.0))
+    /// Asked for each line otherwise.
+    static IS_TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
+    IS_TERMINAL.then(|| terminal_size::terminal_size().map_or(80, |it| it.0.0))
 }
 
 /// `text` cut to fit `columns`.

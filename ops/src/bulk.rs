@@ -113,3 +113,11 @@ pub(crate) async fn select<T: DeserializeOwned>(
     let rows = serde_json::from_str(&text);
     Ok(rows.map_err(|error| DbErr::Type(format!("rows of {table} are not as expected: {error}")))?)
 }
+
+/// The texts of a JSON list, which is the value at `place`, as a query of its own.
+pub(crate) fn listed(backend: DbBackend, place: &str) -> String {
+    match backend {
+        DbBackend::Postgres => format!("SELECT json_array_elements_text({place}::json)"),
+        _ => format!("SELECT value FROM json_each({place})"),
+    }
+}

@@ -215,11 +215,12 @@ async fn connect_sqlite(
             .foreign_keys(true)
             .row_buffer_size(4096)
             .disable_statement_logging();
+        // With SQLite's own 2 MiB the pages of a large layer are read, or written, again and again.
+        let roomy = options.clone().pragma("cache_size", "-65536");
         match access {
-            Access::Read | Access::Follow => options.read_only(true).immutable(immutable),
-            // With SQLite's own 2 MiB the pages of a large import go to the disk and back.
-            Access::Write | Access::Create => options
-                .pragma("cache_size", "-65536")
+            Access::Follow => options.read_only(true),
+            Access::Read => roomy.read_only(true).immutable(immutable),
+            Access::Write | Access::Create => roomy
                 // Pages that change again and again go into the database less often.
                 .pragma("wal_autocheckpoint", "4000")
                 .journal_mode(SqliteJournalMode::Wal)

@@ -3,16 +3,14 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
-    Statement,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use serde::Deserialize;
 use setpoint_entity::{seed, setting};
 
-use crate::Result;
+use crate::{Result, bulk};
 
 /// One key, as the tables have it.
-#[derive(FromQueryResult)]
+#[derive(Deserialize)]
 pub(crate) struct Row {
     pub key: String,
     /// Of the seed; none if no file has the key.
@@ -25,8 +23,21 @@ pub(crate) struct Row {
     pub live_format: Option<String>,
 }
 
-/// The rows of each layer, by its namespace and name.
-pub(crate) type ByLayer = HashMap<(String, String), Vec<Row>>;
+/// In the order of [`Row`].
+const COLUMNS: [&str; 8] =
+    ["key", "source", "line", "column", "seed", "seed_format", "live", "live_format"];
+
+/// The seed of one key: key, value and format.
+pub(crate) type SeedRow = (String, String, Option<String>);
+
+/// What was asked of the database before it was known whether it is needed.
+#[derive(Default)]
+pub(crate) struct Fetched {
+    /// What differs in each layer, by its namespace and name.
+    pub differing: HashMap<(String, String), Vec<Row>>,
+    /// The seeds of files, by their namespace and path.
+    pub seeds: HashMap<(String, String), Vec<SeedRow>>,
+}
 
 /// Texts are compared: two of one value, such as maps in another order, differ here.
 const EDITED: &str = "
@@ -55,15 +66,11 @@ pub(crate) async fn differing(
     namespace: &str,
     layer: &str,
 ) -> Result<Vec<Row>> {
-    let ask = |sql| {
+    let ask = async |sql| -> Result<Vec<Row>> {
         let values = [namespace.into(), layer.into()];
-        Row::find_by_statement(Statement::from_sql_and_values(
-            db.get_database_backend(),
-            sql,
-            values,
-        ))
+        bulk::select(db, &COLUMNS, &format!("({sql}) differing"), "true", values).await
     };
-    let mut rows = ask(EDITED).all(db).await?;
+    let mut rows = ask(EDITED).await?;
     let seeds = seed::Entity::find()
         .filter(seed::Column::Namespace.eq(namespace))
         .filter(seed::Column::Layer.eq(layer));
@@ -74,7 +81,24 @@ pub(crate) async fn differing(
     let deleted = rows.iter().filter(|it| it.live.is_none()).count() as u64;
     // To count is much less work than to look each of them up.
     if live + deleted > seeds {
-        rows.extend(ask(OWN).all(db).await?);
+        rows.extend(ask(OWN).await?);
     }
     Ok(rows)
+}
+
+/// Every seed of the file at `path`.
+///
+/// # Errors
+///
+/// [`crate::Error::Database`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub(crate) async fn seeds_of(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    layer: &str,
+    path: &str,
+) -> Result<Vec<SeedRow>> {
+    let condition = "namespace = $1 AND layer = $2 AND source = $3";
+    let values = [namespace.into(), layer.into(), path.into()];
+    bulk::select(db, &["key", "value", "format"], "seed", condition, values).await
 }

@@ -11,11 +11,11 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use setpoint_importers::{Key, Limits, TypedValue, ValueType};
 
-use crate::differing::{ByLayer, Row, differing};
+use crate::differing::{Fetched, Row, differing, seeds_of};
 use crate::ignore::{self, Ignored};
 use crate::import::{Difference, differences};
 use crate::plan::{Origin, SourceStatus};
-use crate::source::{Declared, Imported, ReadSource, imported, read, with_known};
+use crate::source::{Declared, Imported, ReadSource, imported, read, read_bytes, with_known};
 use crate::{Error, Result, hash, rows};
 
 /// Everything that is out of line, and what was looked at.
@@ -97,8 +97,9 @@ pub async fn report(
     let known = imported(db).await?;
     let mut declared = with_known(declared, &known, root)?;
     declared.retain(|it| only.is_empty() || only.contains(&it.path));
-    let (states, rows) = tokio::join!(states(&declared, &known, limits), edited(db, &declared));
-    let (states, rows) = (states?, rows?);
+    let (states, fetched) =
+        tokio::join!(states(&declared, &known, limits), fetched(db, &declared, &known, limits));
+    let (states, fetched) = (states?, fetched?);
     let mut drift = Vec::new();
     let mut sources = Vec::new();
     let mut skipped = HashSet::new();
@@ -115,10 +116,10 @@ pub async fn report(
         }
     }
     let files = declared.len();
-    drift.extend(differences(db, &sources, root, &rows).await?.into_iter().map(Drift::from));
+    drift.extend(differences(db, &sources, root, &fetched).await?.into_iter().map(Drift::from));
     let settled: Vec<&Declared> =
         declared.iter().filter(|it| known.iter().any(|row| row.is_of(it))).collect();
-    drift.extend(edited_in_unchanged(rows, &settled, &sources, only.is_empty())?);
+    drift.extend(edited_in_unchanged(fetched, &settled, &sources, only.is_empty())?);
 
     drift.retain(|it| {
         let is_update = matches!(it.kind, Kind::UpdateAvailable | Kind::KeyRemoved);
@@ -178,16 +179,47 @@ async fn states(
     tokio::task::spawn_blocking(read).await.expect("reading files does not panic")
 }
 
-/// What differs in each layer that `declared` files go into.
-async fn edited(db: &impl ConnectionTrait, declared: &[Declared]) -> Result<ByLayer> {
+/// What differs in each layer that `declared` files go into, and the seeds of those files that
+/// are not as they were imported.
+async fn fetched(
+    db: &impl ConnectionTrait,
+    declared: &[Declared],
+    known: &[Imported],
+    limits: &Limits,
+) -> Result<Fetched> {
     let layers: BTreeSet<_> =
         declared.iter().map(|it| (it.namespace.clone(), it.layer.clone())).collect();
-    let mut edited = ByLayer::new();
+    let changed = changed(declared, known, limits);
+    let mut fetched = Fetched::default();
     for (namespace, layer) in layers {
         let rows = differing(db, &namespace, &layer).await?;
-        edited.insert((namespace, layer), rows);
+        fetched.differing.insert((namespace, layer), rows);
     }
-    Ok(edited)
+    for one in changed.await {
+        let rows = seeds_of(db, &one.namespace, &one.layer, &one.path).await?;
+        fetched.seeds.insert((one.namespace, one.path), rows);
+    }
+    Ok(fetched)
+}
+
+/// The imported files that have other bytes now. Of those that cannot be read others tell.
+fn changed(
+    declared: &[Declared],
+    known: &[Imported],
+    limits: &Limits,
+) -> impl Future<Output = Vec<Declared>> {
+    let pairs = declared.iter().filter_map(|it| {
+        let last = known.iter().find(|last| last.is_of(it))?;
+        Some((it.clone(), last.raw_hash.clone()))
+    });
+    let (pairs, limits) = (pairs.collect::<Vec<_>>(), limits.clone());
+    let is_changed = move |(one, last): (Declared, String)| {
+        let bytes = read_bytes(&one, &limits).ok()?.ok()?;
+        (hash::of_bytes(&bytes) != last).then_some(one)
+    };
+    let compare = move || pairs.into_iter().filter_map(is_changed).collect();
+    let compared = tokio::task::spawn_blocking(compare);
+    async { compared.await.expect("comparing hashes does not panic") }
 }
 
 /// The file as it is, or that it is not there to be compared.
@@ -216,7 +248,7 @@ fn state_of(
 /// What is not as it was imported, of files that say what they said then: the database compares,
 /// and hands over what differs.
 fn edited_in_unchanged(
-    mut rows: ByLayer,
+    mut fetched: Fetched,
     declared: &[&Declared],
     sources: &[ReadSource],
     own: bool,
@@ -247,7 +279,7 @@ fn edited_in_unchanged(
             continue;
         }
         let name = (namespace.to_owned(), layer.to_owned());
-        for row in rows.remove(&name).unwrap_or_default() {
+        for row in fetched.differing.remove(&name).unwrap_or_default() {
             let is_told = match row.source.as_deref() {
                 Some(source) => merged.contains(&(namespace, source)),
                 None => !wants_own,

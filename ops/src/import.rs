@@ -11,7 +11,7 @@ use setpoint_entity::{seed, setting};
 use setpoint_importers::{Entry, Key, Limits, Place, TypedValue};
 
 use crate::apply::head;
-use crate::differing::{ByLayer, Row};
+use crate::differing::Fetched;
 use crate::error::Claim;
 use crate::file::Rewrite;
 use crate::merge::{Outcome, merge};
@@ -211,8 +211,9 @@ pub async fn plan(
     let mut moves = Vec::new();
     let mut exposed = HashSet::new();
     let mut unused: BTreeSet<&Key> = choices.by_key.keys().collect();
+    let nothing = Fetched::default();
     for ((namespace, name), layer) in &mut layers {
-        let (moved, joined) = compare(db, namespace, name, layer, &sources, root, None).await?;
+        let (moved, joined) = compare(db, namespace, name, layer, &sources, root, &nothing).await?;
         moves.extend(moved);
         let is_live = |key: &&&Key| layer.live.get(**key).is_some_and(|it| !secret::is_safe(it));
         let live = layer.held.iter().filter(is_live);
@@ -252,8 +253,8 @@ pub async fn plan(
     Ok(Import { plan, sources, rewrites })
 }
 
-/// Fills `layer` with what the database has and merges the three sides. `edited` is what differs
-/// in the database, if that is known.
+/// Fills `layer` with what the database has, as far as it is not `fetched`, and merges the three
+/// sides.
 async fn compare(
     db: &impl ConnectionTrait,
     namespace: &str,
@@ -261,9 +262,9 @@ async fn compare(
     layer: &mut Layer<'_>,
     sources: &[ReadSource],
     root: &Path,
-    edited: Option<&[Row]>,
+    fetched: &Fetched,
 ) -> Result<(Vec<Move>, Vec<Merged>)> {
-    load(db, namespace, name, layer, sources, edited).await?;
+    load(db, namespace, name, layer, sources, fetched).await?;
     let moved = moving::move_renamed(namespace, name, layer, sources)?;
     refuse_second_claims(namespace, layer, sources, root)?;
     let merged = merge_layer(layer, sources);
@@ -290,13 +291,12 @@ pub(crate) async fn differences(
     db: &impl ConnectionTrait,
     sources: &[ReadSource],
     root: &Path,
-    edited: &ByLayer,
+    fetched: &Fetched,
 ) -> Result<Vec<Difference>> {
     let mut differences = Vec::new();
     for ((namespace, name), mut layer) in collect(sources)? {
-        let place = (namespace.clone(), name.clone());
-        let rows = edited.get(&place).map(Vec::as_slice);
-        let (_, merged) = compare(db, &namespace, &name, &mut layer, sources, root, rows).await?;
+        let (_, merged) =
+            compare(db, &namespace, &name, &mut layer, sources, root, fetched).await?;
         let differs = merged.into_iter().filter(|it| it.class != Class::Converge);
         differences.extend(differs.map(|one| {
             let kept = one.class == Class::Keep;

@@ -5,14 +5,12 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
-use setpoint_entity::{seed, setting};
+use sea_orm::{ConnectionTrait, Value};
 use setpoint_importers::Key;
 
 use super::{Layer, Seed};
-use crate::differing::{Row, differing};
+use crate::differing::{Fetched, SeedRow, differing, seeds_of};
 use crate::plan::SourceStatus;
-use crate::setting::layer as setting_layer;
 use crate::source::ReadSource;
 use crate::{Result, bulk, rows};
 
@@ -28,7 +26,7 @@ pub(super) async fn load(
     name: &str,
     layer: &mut Layer<'_>,
     sources: &[ReadSource],
-    edited: Option<&[Row]>,
+    fetched: &Fetched,
 ) -> Result<()> {
     // Keys that have other names now are looked for among all seeds.
     let here = sources.iter().filter(|it| it.status.is_merged() && is_of(it, namespace, name));
@@ -40,21 +38,24 @@ pub(super) async fn load(
     let mut seeds = 0;
     for source in here {
         let path = &source.declared.path;
-        let condition = "namespace = $1 AND layer = $2 AND source = $3";
-        let values = [namespace.into(), name.into(), path.as_str().into()];
-        let columns = ["key", "value", "format"];
-        let rows: Vec<(String, String, Option<String>)> =
-            bulk::select(db, &columns, "seed", condition, values).await?;
+        let asked: Vec<SeedRow>;
+        let rows = match fetched.seeds.get(&(namespace.to_owned(), path.clone())) {
+            Some(rows) => rows,
+            None => {
+                asked = seeds_of(db, namespace, name, path).await?;
+                &asked
+            }
+        };
         seeds += rows.len();
         for (key, value, format) in rows {
             let theirs = layer.theirs.get_full(key.as_str()).filter(|it| it.2.path == path);
             let same = theirs.is_some_and(|(_, _, it)| {
                 let own = &it.entry.value;
-                own.format.map(|it| it.as_str()) == format.as_deref() && own.text() == value
+                own.format.map(|it| it.as_str()) == format.as_deref() && own.text() == *value
             });
             match (theirs, same) {
                 (Some((at, ..)), true) => seen[at] = true,
-                _ => drop(differs.insert(key)),
+                _ => drop(differs.insert(key.clone())),
             }
         }
     }
@@ -63,7 +64,7 @@ pub(super) async fn load(
     if differs.len() > seeds / FEW {
         return load_all(db, namespace, name, layer).await;
     }
-    match edited {
+    match fetched.differing.get(&(namespace.to_owned(), name.to_owned())) {
         Some(rows) => differs.extend(rows.iter().map(|it| it.key.clone())),
         None => {
             let rows = differing(db, namespace, name).await?;
@@ -87,19 +88,8 @@ async fn load_all(
     name: &str,
     layer: &mut Layer<'_>,
 ) -> Result<()> {
-    let columns = ["key", "value", "format", "source", "raw_key"];
-    let condition = "namespace = $1 AND layer = $2";
     let values = [namespace.into(), name.into()];
-    /// Key, value, format, source, and the key as the file had it.
-    type Row = (String, String, Option<String>, String, Option<String>);
-    let seeds: Vec<Row> = bulk::select(db, &columns, "seed", condition, values).await?;
-    for (key, text, format, source, raw_key) in seeds {
-        let value = rows::value(&text, format.as_deref())?;
-        let raw_key = raw_key.map(rows::key).transpose()?;
-        layer.seeds.insert(rows::key(key)?, Seed { value, source, raw_key });
-    }
-    layer.live = setting_layer(db, namespace, name).await?;
-    Ok(())
+    fill(db, "namespace = $1 AND layer = $2", &values, layer).await
 }
 
 async fn load_some(
@@ -109,23 +99,33 @@ async fn load_some(
     layer: &mut Layer<'_>,
     keys: HashSet<String>,
 ) -> Result<()> {
-    const CHUNK_ROWS: usize = 500;
-    let keys: Vec<String> = keys.into_iter().collect();
-    for chunk in keys.chunks(CHUNK_ROWS) {
-        let seeds = seed::Entity::find()
-            .filter(seed::Column::Namespace.eq(namespace))
-            .filter(seed::Column::Layer.eq(name))
-            .filter(seed::Column::Key.is_in(chunk));
-        for row in seeds.all(db).await? {
-            let value = rows::value(&row.value, row.format.as_deref())?;
-            let raw_key: Option<Key> = row.raw_key.map(rows::key).transpose()?;
-            layer.seeds.insert(rows::key(row.key)?, Seed { value, source: row.source, raw_key });
-        }
-        let live = setting::Entity::find()
-            .filter(setting::Column::Namespace.eq(namespace))
-            .filter(setting::Column::Layer.eq(name))
-            .filter(setting::Column::Key.is_in(chunk));
-        layer.live.extend(crate::setting::values(db, live).await?);
+    let keys = serde_json::to_string(&keys).expect("keys are texts");
+    let values = [namespace.into(), name.into(), keys.into()];
+    let listed = bulk::listed(db.get_database_backend(), "$3");
+    let condition = format!("namespace = $1 AND layer = $2 AND key IN ({listed})");
+    fill(db, &condition, &values, layer).await
+}
+
+async fn fill(
+    db: &impl ConnectionTrait,
+    condition: &str,
+    values: &[Value],
+    layer: &mut Layer<'_>,
+) -> Result<()> {
+    let columns = ["key", "value", "format", "source", "raw_key"];
+    /// Key, value, format, source, and the key as the file had it.
+    type Row = (String, String, Option<String>, String, Option<String>);
+    let seeds: Vec<Row> = bulk::select(db, &columns, "seed", condition, values.to_vec()).await?;
+    for (key, text, format, source, raw_key) in seeds {
+        let value = rows::value(&text, format.as_deref())?;
+        let raw_key: Option<Key> = raw_key.map(rows::key).transpose()?;
+        layer.seeds.insert(rows::key(key)?, Seed { value, source, raw_key });
+    }
+    let live: Vec<SeedRow> =
+        bulk::select(db, &["key", "value", "format"], "setting", condition, values.to_vec())
+            .await?;
+    for (key, text, format) in live {
+        layer.live.insert(rows::key(key)?, rows::value(&text, format.as_deref())?);
     }
     Ok(())
 }
