@@ -1,6 +1,7 @@
 //! What of a namespace is searched, kept beside the snapshot and brought along with it: what a
 //! setting has in letters is computed once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use setpoint_importers::Key;
@@ -82,6 +83,18 @@ impl Index {
     pub fn search(&self, query: &Query, limit: usize) -> Vec<Hit<&Row>> {
         let candidates = self.rows.iter().map(|it| (it, it.letters));
         rank(query, candidates, |row| row.fields(), limit)
+    }
+}
+
+impl Snapshot {
+    /// The keys in what `view` shows of `namespace` that `query` is found in.
+    pub fn found(&self, namespace: &str, view: View<'_>, query: &Query) -> HashSet<Key> {
+        let declared = self.declared(namespace);
+        let rows = self.list(namespace, view, None, None).map(|it| Row::new(it.clone(), &declared));
+        let rows: Vec<Row> = rows.collect();
+        let hits =
+            rank(query, rows.iter().map(|it| (it, it.letters)), |it| it.fields(), rows.len());
+        hits.into_iter().map(|it| it.item.entry.setting.key.clone()).collect()
     }
 }
 
