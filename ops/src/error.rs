@@ -213,6 +213,10 @@ pub enum Error {
     )]
     BadTokenName { name: String },
 
+    #[error("`{name}` is what the history calls those who have no token")]
+    #[diagnostic(code(token::taken), help("there is no new token; give it another name"))]
+    TakenTokenName { name: String },
+
     #[error("this is a token, not the name of one")]
     #[diagnostic(
         code(token::not_a_name),
