@@ -1,13 +1,15 @@
-//! What the document says that a path takes: its methods, HEAD wherever there is GET, and the
-//! parameters of its query. A parameter that is misspelt might be the one that prevents a change.
+//! What the document says that a path takes: its methods, HEAD wherever there is GET, and its
+//! parameters. One of a query that is misspelt, or said twice, might be what prevents a change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use poem::error::MethodNotAllowedError;
 use poem::http::header::ALLOW;
 use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response};
+use poem_openapi::error::{ParseParamError, ParsePathError};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::problem::{ApiError, ApiResult};
 
@@ -22,8 +24,16 @@ pub(crate) struct Allowing<E> {
 struct Known {
     path: Vec<String>,
     methods: String,
-    /// Of each method, in capitals, the parameters of its query.
-    queries: BTreeMap<String, Vec<String>>,
+    /// Of each method, in capitals, its parameters.
+    parameters: BTreeMap<String, Vec<Parameter>>,
+}
+
+#[derive(Deserialize)]
+struct Parameter {
+    name: String,
+    r#in: String,
+    #[serde(default)]
+    schema: Value,
 }
 
 /// What is in no document, and reads its query itself.
@@ -38,34 +48,36 @@ impl<E> Allowing<E> {
         #[derive(Deserialize)]
         struct Document {
             paths: BTreeMap<String, BTreeMap<String, Operation>>,
+            #[serde(default)]
+            components: Value,
         }
         #[derive(Deserialize)]
         struct Operation {
             #[serde(default)]
             parameters: Vec<Parameter>,
         }
-        #[derive(Deserialize)]
-        struct Parameter {
-            name: String,
-            r#in: String,
-        }
         let document: Document =
             serde_json::from_str(document).expect("the document is one of ours");
+        let components = document.components;
         let paths = document.paths.into_iter().map(|(path, methods)| {
             let mut allowed: Vec<String> = methods.keys().map(|it| it.to_uppercase()).collect();
             if allowed.iter().any(|it| it == "GET") {
                 allowed.push("HEAD".to_owned());
             }
             allowed.sort();
-            let queries = methods.into_iter().map(|(method, operation)| {
-                let parameters = operation.parameters.into_iter();
-                let names = parameters.filter(|it| it.r#in == "query").map(|it| it.name);
-                (method.to_uppercase(), names.collect())
+            let parameters = methods.into_iter().map(|(method, mut operation)| {
+                for it in &mut operation.parameters {
+                    let name = it.schema["$ref"].as_str().and_then(|it| it.rsplit('/').next());
+                    if let Some(schema) = name.map(|it| components["schemas"][it].clone()) {
+                        it.schema = schema;
+                    }
+                }
+                (method.to_uppercase(), operation.parameters)
             });
             Known {
                 path: segments(&path).map(str::to_owned).collect(),
                 methods: allowed.join(", "),
-                queries: queries.collect(),
+                parameters: parameters.collect(),
             }
         });
         Self { inner, paths: paths.collect() }
@@ -87,26 +99,75 @@ impl<E> Allowing<E> {
         self.find(path).map_or(READ, |it| it.methods.as_str())
     }
 
-    /// Refuses a query with parameters that there are not.
+    fn parameters(&self, request: &Request) -> Option<&Vec<Parameter>> {
+        self.find(request.uri().path())?.parameters.get(request.method().as_str())
+    }
+
+    /// What was wrong with a parameter, in place of what a library says of it.
+    fn told(&self, known: Option<&Vec<Parameter>>, name: &str) -> ApiError {
+        let known = known.and_then(|it| it.iter().find(|it| it.name == name));
+        let wanted = known.map_or_else(|| "something else".to_owned(), |it| described(&it.schema));
+        let detail = format!("`{name}` is missing, or not what it has to be: {wanted}");
+        ApiError::new(StatusCode::BAD_REQUEST, "request::parameter", detail)
+            .help("nothing was changed; /docs says what fits")
+    }
+
+    /// Refuses a query with parameters that there are not, or twice.
     fn check_query(&self, request: &Request) -> ApiResult<()> {
         let path = request.uri().path();
         if request.uri().query().is_none_or(str::is_empty) || APART.contains(&path) {
             return Ok(());
         }
-        let known = self.find(path).and_then(|it| it.queries.get(request.method().as_str()));
+        let known = self.parameters(request);
         // What cannot be read is told by whoever is to read it.
         let (Some(known), Ok(asked)) = (known, request.params::<Vec<(String, String)>>()) else {
             return Ok(());
         };
-        let Some((other, _)) = asked.iter().find(|(name, _)| !known.contains(name)) else {
+        let known: Vec<&Parameter> = known.iter().filter(|it| it.r#in == "query").collect();
+        let mut said = HashSet::new();
+        let is_single = |name: &str| {
+            known.iter().any(|it| it.name == name && it.schema["type"].as_str() != Some("array"))
+        };
+        if let Some((twice, _)) =
+            asked.iter().find(|(name, _)| is_single(name) && !said.insert(name))
+        {
+            let detail = format!("the parameter `{twice}` is there twice");
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "request::parameter", detail)
+                .help("nothing was changed; give it once"));
+        }
+        let Some((other, _)) =
+            asked.iter().find(|(name, _)| known.iter().all(|it| it.name != *name))
+        else {
             return Ok(());
         };
+        let known: Vec<&str> = known.iter().map(|it| it.name.as_str()).collect();
         let detail = format!("there is no parameter `{}` here", other.escape_default());
         let help = match known.is_empty() {
             true => "nothing was changed; there are none".to_owned(),
             false => format!("nothing was changed; there are: {}", known.join(", ")),
         };
         Err(ApiError::new(StatusCode::BAD_REQUEST, "request::parameter", detail).help(help))
+    }
+}
+
+/// The name of the parameter that a library could not read, if that is what went wrong.
+fn of_parameter(error: &poem::Error) -> Option<&'static str> {
+    let in_query = error.downcast_ref::<ParseParamError>().map(|it| it.name);
+    in_query.or_else(|| error.downcast_ref::<ParsePathError>().map(|it| it.name))
+}
+
+/// What a parameter has to be, in words.
+fn described(schema: &Value) -> String {
+    if let Some(names) = schema["enum"].as_array() {
+        let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+        return format!("one of {}", names.join(", "));
+    }
+    let bound = |name: &str| schema[name].as_f64();
+    match (schema["type"].as_str(), bound("minimum"), bound("maximum")) {
+        (Some("integer"), Some(least), Some(most)) => format!("a number from {least} to {most}"),
+        (Some("integer"), ..) => "a whole number".to_owned(),
+        (Some("boolean"), ..) => "true or false".to_owned(),
+        _ => "a text".to_owned(),
     }
 }
 
@@ -131,6 +192,7 @@ impl<E: Endpoint> Endpoint for Allowing<E> {
         if let Err(error) = self.check_query(&request) {
             return Ok(error.into_response());
         }
+        let known = self.parameters(&request);
         match self.inner.call(request).await {
             Err(error) if error.is::<MethodNotAllowedError>() => {
                 let mut answer = StatusCode::METHOD_NOT_ALLOWED.into_response();
@@ -139,7 +201,11 @@ impl<E: Endpoint> Endpoint for Allowing<E> {
                 }
                 Ok(answer)
             }
-            answered => answered.map(IntoResponse::into_response),
+            Err(error) => match of_parameter(&error) {
+                Some(name) => Ok(self.told(known, name).into_response()),
+                None => Err(error),
+            },
+            Ok(answer) => Ok(answer.into_response()),
         }
     }
 }

@@ -18,6 +18,7 @@ use setpoint_ops::token::Role;
 use crate::access::Caller;
 use crate::problem::{ApiError, ApiResult};
 use crate::service::{Service, aside, now};
+use crate::written::log;
 
 /// What became of a plan.
 pub(crate) struct Done {
@@ -60,13 +61,7 @@ pub(crate) async fn finish(
         service.answer(finished)
     };
     let done = aside(service, work).await?;
-    tracing::info!(
-        revision = done.migrated.applied.revision(),
-        actor = done.plan.author.actor,
-        kind = done.plan.kind.as_str(),
-        changes = done.plan.changes.len(),
-        "carried out a plan"
-    );
+    log(&done.plan, done.migrated.applied, Channel::Api);
     Ok(done)
 }
 

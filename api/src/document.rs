@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
 
 use miette::Diagnostic;
 use poem::http::StatusCode;
@@ -126,7 +125,6 @@ fn malformed(read: Result<Wanted, Error>) -> ApiError {
 impl Document {
     /// Has it written, or only planned.
     pub(crate) async fn write(self, service: &Service, is_dry: bool) -> ApiResult<Done> {
-        let started = Instant::now();
         self.refuse_faults(&service.live.snapshot())?;
         let make = move |snapshot: &Snapshot| {
             if let Some(condition) = &self.condition {
@@ -135,9 +133,7 @@ impl Document {
             let Self { namespace, layer, author, .. } = &self;
             snapshot.plan(namespace, layer, self.edits(snapshot)?, self.kind, author.clone())
         };
-        let written = written::carry_out(service, is_dry, Channel::Api, make).await;
-        service.meters.write_duration.record(started.elapsed());
-        Ok(written?)
+        Ok(written::carry_out(service, is_dry, Channel::Api, make).await?)
     }
 
     /// What it would do.

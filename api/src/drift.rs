@@ -288,19 +288,21 @@ impl DriftApi {
                 return Err(Error::NoDrift { namespace, key: name.clone() }.into());
             }
         }
-        let mut count = chosen.len();
+        // A key that two of the names mean is one.
+        chosen.sort_by(|a, b| (&a.layer, a.name()).cmp(&(&b.layer, b.name())));
+        chosen.dedup_by(|a, b| (&a.layer, a.name()) == (&b.layer, b.name()));
         if !is_dry {
             let work = async {
                 let (db, author) = (self.0.live.writer()?, caller.author(reason.0));
                 match body.0.stop {
-                    true => count = ignore::remove(db, &namespace, &body.0.names).await?,
+                    true => drop(ignore::remove(db, &namespace, &body.0.names).await?),
                     false => ignore::add(db, &chosen, &author, until, now()).await?,
                 }
                 Ok::<_, Error>(())
             };
             self.0.answer(work.await)?;
         }
-        Ok(Rendered::of(&Left { count: count as u64 }))
+        Ok(Rendered::of(&Left { count: chosen.len() as u64 }))
     }
 }
 

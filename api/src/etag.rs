@@ -67,6 +67,19 @@ pub(crate) fn condition(header: &str) -> ApiResult<Condition> {
     Ok(Condition::OneOf(tags.collect::<ApiResult<_>>()?))
 }
 
+/// Reads the `If-None-Match` of a write, see RFC 9110, 13.1.2: only that there is nothing yet.
+pub(crate) fn is_to_be_new(header: &str) -> ApiResult<()> {
+    match header.trim() {
+        "*" => Ok(()),
+        _ => Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "request::if_none_match",
+            "the If-None-Match of a write is not *",
+        )
+        .help("nothing was changed; give * for what is to be new, or If-Match with an ETag")),
+    }
+}
+
 impl Condition {
     /// Refuses a change of what is not what the condition says.
     pub(crate) fn check(

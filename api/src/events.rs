@@ -3,6 +3,7 @@
 //! Each event is a frame of the WebSocket; its id is where it leads to, so a browser that connects
 //! again goes on from there.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::stream;
@@ -14,13 +15,13 @@ use serde::de::IgnoredAny;
 use setpoint_client::types::{Position, ServerFrame};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::access::{Caller, still_good};
+use crate::access::Caller;
 use crate::clients::{Listed, Transport};
 use crate::feed::{self, Feed, Sending};
 use crate::front::address;
-use crate::listen::{client, wants, welcome};
+use crate::listen::{client, refused, wants, welcome};
 use crate::problem::{ApiError, ApiResult};
-use crate::service::{Service, now};
+use crate::service::Service;
 
 pub(crate) struct Events(pub Arc<Service>);
 
@@ -52,7 +53,8 @@ impl Endpoint for Events {
 /// One who listens.
 struct Listener {
     service: Arc<Service>,
-    caller: Caller,
+    /// Ends when the token is good no more.
+    refused: Pin<Box<dyn Future<Output = ApiError> + Send>>,
     feed: Feed,
     heartbeat: Interval,
     listed: Listed,
@@ -92,7 +94,7 @@ fn open(service: &Arc<Service>, request: &Request) -> ApiResult<Response> {
     service.meters.event_streams.increment(1.0);
     let listener = Listener {
         service: service.clone(),
-        caller,
+        refused: Box::pin(refused(service.clone(), caller)),
         feed: Feed::new(service.live.clone(), wants, position, service.big.clone()),
         heartbeat,
         listed: service.clients.add(client),
@@ -120,6 +122,7 @@ impl Listener {
         }
         tokio::select! {
             () = self.service.stopping.cancelled() => None,
+            _ = &mut self.refused => None,
             message = self.feed.next() => {
                 self.service.meters.sent.increment(1);
                 let id = id(&message.position);
@@ -129,7 +132,6 @@ impl Listener {
                 Some(Event::message(text).id(id))
             }
             _ = self.heartbeat.tick() => {
-                still_good(&self.service.live.keys(), &self.caller, now()).ok()?;
                 let position = self.feed.position();
                 let revision = position.revision;
                 self.listed.update(|it| it.revision = revision);

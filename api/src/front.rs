@@ -5,8 +5,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use metrics::{Counter, counter};
 use miette::Diagnostic;
 use poem::http::header::{
@@ -17,6 +18,7 @@ use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{Body, Endpoint, IntoResponse, Request, Response};
 use setpoint_client::types::BEARER_SUBPROTOCOL;
 use setpoint_ops::token::Role;
+use tokio::time::timeout;
 
 use crate::access::{Caller, still_good};
 use crate::body::is_json;
@@ -43,6 +45,15 @@ const PLANS: &str = "/api/plans/";
 const TICKETS: &str = "/api/tickets";
 
 const TOKENS: &str = "/api/tokens";
+
+/// How long nothing of a body may come.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The same of one that is refused already.
+const MOMENT: Duration = Duration::from_millis(300);
+
+/// How much of a body is read behind its limit, in bytes, so that its sender hears the answer.
+const DRAINED: usize = 4 * 1024 * 1024;
 
 impl<E> Front<E> {
     pub(crate) fn new(service: Arc<Service>, inner: E) -> Self {
@@ -71,6 +82,7 @@ impl<E> Front<E> {
             return Ok(None);
         }
         let caller = self.authenticate(request, setup)?;
+        refuse_nul(request)?;
         if let Some(rate) = setup.rate {
             let from = address(request).map(|it| it.ip());
             self.service.rates.check(&caller, from, rate)?;
@@ -138,7 +150,7 @@ impl<E: Endpoint> Endpoint for Front<E> {
                     Ok(Ok(answer)) => answer.into_response(),
                     Ok(Err(error)) => {
                         let detail = error.to_string();
-                        tidied(error.into_response(), Some(detail), &method)
+                        tidied(error.into_response(), Some(detail), &method, &path)
                     }
                     Err(_) => problem::of_status(
                         StatusCode::INTERNAL_SERVER_ERROR,
@@ -148,7 +160,7 @@ impl<E: Endpoint> Endpoint for Front<E> {
                 }
             }
         };
-        let mut answer = tidied(answer, None, &method);
+        let mut answer = tidied(answer, None, &method, &path);
         let class = usize::from(answer.status().as_u16() / 100);
         if let Some(counter) = self.answers.get(class) {
             counter.increment(1);
@@ -168,7 +180,7 @@ impl<E: Endpoint> Endpoint for Front<E> {
 }
 
 /// An answer of a library's own as a problem document like all others.
-fn tidied(answer: Response, detail: Option<String>, method: &Method) -> Response {
+fn tidied(answer: Response, detail: Option<String>, method: &Method, path: &str) -> Response {
     let status = answer.status();
     if !(status.is_client_error() || status.is_server_error()) || problem::is_told(answer.headers())
     {
@@ -182,7 +194,7 @@ fn tidied(answer: Response, detail: Option<String>, method: &Method) -> Response
             .help("/docs lists what there is"),
         StatusCode::METHOD_NOT_ALLOWED => {
             problem::of_status(status, format!("{method} is not for this path"))
-                .help("/docs lists what there is")
+                .help(quoted(path).unwrap_or_else(|| "/docs lists what there is".to_owned()))
         }
         _ => problem::of_status(status, said).help("nothing was changed; /docs says what fits"),
     };
@@ -191,6 +203,30 @@ fn tidied(answer: Response, detail: Option<String>, method: &Method) -> Response
         tidied.headers_mut().insert(ALLOW, allow);
     }
     tidied
+}
+
+/// How a setting is reached whose key is the name of something else.
+fn quoted(path: &str) -> Option<String> {
+    const TAKEN: [&str; 5] = ["search", "schema", "update", "ws", "events"];
+    let name = path.strip_prefix("/api/settings/").filter(|it| TAKEN.contains(it))?;
+    Some(format!(
+        "the setting `{name}` is at /api/settings/%22{name}%22; /docs lists what there is"
+    ))
+}
+
+/// Refuses a NUL character in path and query: none of what they name may have one.
+fn refuse_nul(request: &Request) -> ApiResult<()> {
+    let uri = request.uri();
+    let has_nul = |text: &str| text.contains("%00");
+    if !has_nul(uri.path()) && !uri.query().is_some_and(has_nul) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "request::nul",
+        "the address of the request has a NUL character (%00)",
+    )
+    .help("nothing was changed; leave it out"))
 }
 
 /// The host that the request is for. Web pages can make a browser ask any address by a name of
@@ -286,19 +322,39 @@ async fn read_body(request: &mut Request, setup: &Setup) -> ApiResult<()> {
     };
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|it| it.to_str().ok()).and_then(|it| it.parse::<usize>().ok());
-    if length.is_some_and(|it| it > limit) {
+    if length.is_some_and(|it| it > limit.saturating_add(DRAINED)) {
         return Err(too_large());
     }
-    let body = request.take_body();
-    let bytes = body.into_bytes_limit(limit).await.map_err(|error| match error {
-        poem::error::ReadBodyError::PayloadTooLarge => too_large(),
-        error => ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "request::cut_off",
-            format!("the body did not come whole: {error}"),
-        )
-        .help("nothing was changed; send it again"),
-    })?;
+    let cut_off = |status, detail: &str| {
+        ApiError::new(status, "request::cut_off", detail).help("nothing was changed; send it again")
+    };
+    let mut body = request.take_body().into_bytes_stream();
+    let mut bytes = Vec::with_capacity(length.unwrap_or_default().min(limit));
+    let mut is_too_large = length.is_some_and(|it| it > limit);
+    let mut beyond = 0;
+    while beyond <= DRAINED {
+        let silence = if is_too_large { MOMENT } else { SILENCE };
+        let chunk = match timeout(silence, body.next()).await {
+            Ok(Some(Err(_))) | Err(_) if is_too_large => break,
+            Ok(None) => break,
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(_))) => {
+                return Err(cut_off(StatusCode::BAD_REQUEST, "the body did not come whole"));
+            }
+            Err(_) => {
+                return Err(cut_off(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"));
+            }
+        };
+        is_too_large |= bytes.len() + chunk.len() > limit;
+        match is_too_large {
+            // Whoever still sends would not hear the answer.
+            true => beyond += chunk.len(),
+            false => bytes.extend_from_slice(&chunk),
+        }
+    }
+    if is_too_large {
+        return Err(too_large());
+    }
     if request.content_type().is_some_and(is_json) && depth(&bytes) > setup.depth {
         return Err(ApiError::new(
             StatusCode::BAD_REQUEST,
@@ -307,7 +363,7 @@ async fn read_body(request: &mut Request, setup: &Setup) -> ApiResult<()> {
         )
         .help("nothing was changed; send what is inside on its own"));
     }
-    request.set_body(Body::from_bytes(bytes));
+    request.set_body(Body::from_vec(bytes));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use metrics::{counter, gauge};
+use metrics::gauge;
 use poem::http::StatusCode;
 use poem::{Endpoint, IntoResponse, Request, Response};
 use serde::Serialize;
@@ -133,7 +133,10 @@ fn process() {
         stat.rsplit_once(')').map_or("", |it| it.1).split_whitespace().collect();
     let field = |at: usize| fields.get(at - 3).and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
     let (user, system, resident_pages) = (field(14), field(15), field(24));
-    counter!("process_cpu_seconds_total").absolute((user + system) / ticks);
     #[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
-    gauge!("process_resident_memory_bytes").set((resident_pages * page_bytes as u64) as f64);
+    {
+        // A counter has whole numbers only.
+        gauge!("process_cpu_seconds_total").set((user + system) as f64 / ticks as f64);
+        gauge!("process_resident_memory_bytes").set((resident_pages * page_bytes as u64) as f64);
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use setpoint_client::types::Setting;
 use setpoint_ops::explain::{Explanation, explain};
 use setpoint_ops::history::{Event, EventPlace, Wanted, events};
+use setpoint_ops::live::View;
 use setpoint_ops::secret::Rules;
 use setpoint_ops::setting::Scope;
 use setpoint_ops::token::Role;
@@ -138,7 +139,7 @@ impl KeyHistory {
         let is_first = cursor.is_none();
         let page = page_of(&self.0, &wanted, cursor.0, limit.0).await?;
         if page.events.is_empty() && is_first {
-            return Err(unknown(&snapshot, &namespace, &key).into());
+            return Err(unknown(&snapshot, &caller, &namespace, View::Effective, &key).into());
         }
         Ok(Rendered::of(&page))
     }
@@ -166,13 +167,13 @@ impl KeyHistory {
         let explained = explain(&db, &scope, &key).await;
         let explained = match explained {
             Err(setpoint_ops::Error::UnknownKey { .. }) => {
-                Err(unknown(&snapshot, &namespace, &key))
+                Err(unknown(&snapshot, &caller, &namespace, View::Effective, &key))
             }
             explained => explained,
         };
         let explained = self.0.answer(explained)?;
         // What is served, which is not what is stored where SQL wrote something invalid.
-        let seen = view(None, user.as_deref())?;
+        let seen = view(&snapshot, &namespace, None, user.as_deref())?;
         let served = snapshot.get(&namespace, seen, key.as_str());
         let effective = served.map(|it| it.setting.clone());
         let rules = snapshot.declared(&namespace).secrets.clone();

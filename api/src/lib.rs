@@ -132,7 +132,7 @@ Lists come in pages: `next` of one is the `cursor` of the one after it.
 
 ## News
 
-They are not operations of this document.
+The messages are the schemas `ClientFrame` and `ServerFrame`.
 
 `GET /api/settings/ws` is a WebSocket with the subprotocol `setpoint.v1`. The client says hello,
 `{\"type\": \"Hello\", \"patterns\": [\"http.**\"]}`, with `epoch` and `revision` if it has been

@@ -1,6 +1,7 @@
 //! What the two ways to listen have in common.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use poem::http::StatusCode;
@@ -9,8 +10,9 @@ use setpoint_ops::Pattern;
 use setpoint_ops::live::Snapshot;
 use setpoint_ops::time::stamp;
 use setpoint_ops::token::Role;
+use tokio::time::timeout;
 
-use crate::access::Caller;
+use crate::access::{Caller, still_good};
 use crate::clients::{Client, Transport};
 use crate::feed::{self, Wants};
 use crate::problem::{ApiError, ApiResult};
@@ -58,6 +60,28 @@ pub(crate) fn welcome(service: &Service, client: &Client) -> String {
         timeout_ms: millis(setup.client_timeout),
     }))
 }
+
+/// Waits until `caller` may not listen any more: its token was revoked, or has expired.
+pub(crate) async fn refused(service: Arc<Service>, caller: Caller) -> ApiError {
+    let mut news = service.live.key_news();
+    loop {
+        news.mark_unchanged();
+        let keys = service.live.keys();
+        if let Err(error) = still_good(&keys, &caller, now()) {
+            return error;
+        }
+        let left = keys.expiry(&caller.name).map(|it| (it - now()).to_std().unwrap_or_default());
+        drop(keys);
+        match left {
+            // The sender lives as long as `live`.
+            None => drop(news.changed().await),
+            // Not all at once: a long time may be more than a timer takes.
+            Some(left) => drop(timeout(left.min(DAY), news.changed()).await),
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What somebody who may hear it wants to hear of.
 pub(crate) fn wants(

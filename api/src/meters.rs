@@ -48,7 +48,10 @@ impl Meters {
         describe_counter!("settings_read_total", "Settings that were read over HTTP");
         describe_counter!("settings_write_total", "Changes that were written over HTTP");
         describe_counter!("settings_write_failed_total", "Changes that were refused or failed");
-        describe_histogram!("settings_write_duration", "Seconds until a change was on the disk");
+        describe_histogram!(
+            "settings_write_duration",
+            "Seconds until what was changed was on the disk"
+        );
         describe_histogram!("settings_search_duration", "Seconds that a search took");
         describe_gauge!("websocket_connections_active", "WebSockets that are open");
         describe_gauge!("sse_connections_active", "Event streams that are open");
@@ -58,6 +61,7 @@ impl Meters {
         describe_counter!("clients_dropped_total", "Clients that were dropped for their silence");
         describe_counter!("clients_rejected_total", "Revisions that a client would not run with");
         describe_counter!("requests_refused_total", "Requests refused before they were routed");
+        describe_counter!("connections_refused_total", "Connections refused: there were too many");
         describe_counter!("http_requests_total", "Answers, by class of status");
         describe_gauge!("settings_revision", "The newest revision that is live");
         describe_gauge!("settings_live", "Settings that are live, by namespace");
@@ -66,7 +70,7 @@ impl Meters {
         describe_gauge!("database_up", "1 if the database could be asked the last time");
         describe_gauge!("process_resident_memory_bytes", "Memory of this process");
         describe_gauge!("process_start_time_seconds", "When this process started, in Unix time");
-        describe_counter!("process_cpu_seconds_total", "CPU time of this process");
+        describe_gauge!("process_cpu_seconds_total", "CPU time of this process");
         Self {
             handle,
             read: counter!("settings_read_total"),

@@ -21,8 +21,23 @@ pub(crate) fn document(spec: &str) -> String {
             schema["additionalProperties"] = Value::Bool(false);
         }
     }
+    add_news(&mut document);
     serde_json::to_string_pretty(&document).expect("a document is JSON") + "\n"
 }
+
+/// How news are heard, and what is said there: poem-openapi knows no WebSockets.
+fn add_news(document: &mut Value) {
+    let mut news: Value = serde_json::from_str(NEWS).expect("what we wrote is JSON");
+    for (from, to) in [("/paths", "/paths"), ("/schemas", "/components/schemas")] {
+        let added = news.pointer_mut(from).and_then(Value::as_object_mut);
+        let all = document.pointer_mut(to).and_then(Value::as_object_mut);
+        if let (Some(added), Some(all)) = (added, all) {
+            all.extend(std::mem::take(added));
+        }
+    }
+}
+
+const NEWS: &str = include_str!("frames.json");
 
 fn operations(document: &Value) -> impl Iterator<Item = &Value> {
     let paths = document["paths"].as_object().into_iter().flatten();

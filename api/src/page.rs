@@ -27,7 +27,8 @@ pub(crate) fn read(cursor: &str) -> ApiResult<String> {
         u8::from_str_radix(pair, 16).ok()
     });
     let bytes: Option<Vec<u8>> = bytes.collect();
-    bytes.and_then(|it| String::from_utf8(it).ok()).ok_or_else(bad)
+    let text = bytes.and_then(|it| String::from_utf8(it).ok());
+    text.filter(|it| !it.contains('\0')).ok_or_else(bad)
 }
 
 /// The cursor after what is at `place`.

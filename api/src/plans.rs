@@ -66,7 +66,8 @@ impl PlanApi {
         &self,
         caller: Caller,
         body: Body<Wish>,
-        /// The namespace, if it is not the first.
+        /// The namespace, if it is not the first. Of a revert only what happened in it; without
+        /// this and `layer`, all that did.
         ns: Query<Option<String>>,
         /// The layer that is changed; of an import, those of its sources are.
         layer: Query<Option<String>>,
@@ -74,9 +75,10 @@ impl PlanApi {
         reason: Query<Option<String>>,
     ) -> ApiResult<Rendered<PlanShape>> {
         let snapshot = self.0.live.snapshot();
+        let is_named = ns.is_some() || layer.is_some();
         let namespace = self.0.namespace(&snapshot, &caller, Role::Editor, ns.0)?;
         let author = caller.author(reason.0);
-        let place = Place { namespace, layer: layer.0 };
+        let place = Place { namespace, is_named, layer: layer.0 };
         let import = body.0.plan(&self.0, &snapshot, place, author).await?;
         may(&caller, role_for(import.plan.kind), &import.plan)?;
         let plan = Rendered::of(&shown(&import.plan, &snapshot));

@@ -56,9 +56,15 @@ pub(crate) enum ApiError {
     /// There is no such method here.
     #[oai(status = 405)]
     MethodNotAllowed(ProblemJson),
+    /// The body came too slowly.
+    #[oai(status = 408)]
+    TooSlow(ProblemJson),
     /// Something has changed meanwhile, or stands in the way.
     #[oai(status = 409)]
     Conflict(ProblemJson),
+    /// It is there already, and was to be new.
+    #[oai(status = 412)]
+    PreconditionFailed(ProblemJson),
     /// The body is larger than this takes.
     #[oai(status = 413)]
     TooLarge(ProblemJson),
@@ -105,7 +111,9 @@ impl ApiError {
             403 => Self::Forbidden(problem),
             404 => Self::NotFound(problem),
             405 => Self::MethodNotAllowed(problem),
+            408 => Self::TooSlow(problem),
             409 => Self::Conflict(problem),
+            412 => Self::PreconditionFailed(problem),
             413 => Self::TooLarge(problem),
             415 => Self::UnsupportedType(problem),
             422 => Self::Unprocessable(problem),
@@ -122,7 +130,9 @@ impl ApiError {
             | Self::Forbidden(it)
             | Self::NotFound(it)
             | Self::MethodNotAllowed(it)
+            | Self::TooSlow(it)
             | Self::Conflict(it)
+            | Self::PreconditionFailed(it)
             | Self::TooLarge(it)
             | Self::UnsupportedType(it)
             | Self::Unprocessable(it)
@@ -153,6 +163,7 @@ impl ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
+        let error = error.at("the database");
         let status = status_of(&error);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %chain(&error), "a request failed");
@@ -220,6 +231,7 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::TokenExists { .. }
         | Error::RevokedBefore { .. }
         | Error::Redeclared { .. } => StatusCode::CONFLICT,
+        Error::Exists { .. } => StatusCode::PRECONDITION_FAILED,
         Error::Locked { .. }
         | Error::Busy
         | Error::Gone { .. }
@@ -272,7 +284,7 @@ pub(crate) fn of_status(status: StatusCode, detail: String) -> ApiError {
 }
 
 fn of_known(status: StatusCode) -> bool {
-    [400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503].contains(&status.as_u16())
+    [400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 503].contains(&status.as_u16())
 }
 
 /// Whether `headers` say that the body tells a program what it is.

@@ -6,7 +6,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
 use setpoint_ops::history::{Event, Revision, Wanted, revision, revisions};
-use setpoint_ops::revert::{Target, plan};
+use setpoint_ops::revert::{Part, Target, plan};
 use setpoint_ops::time::between;
 use setpoint_ops::token::Role;
 
@@ -174,10 +174,11 @@ impl Revisions {
         dry_run: Query<Option<bool>>,
     ) -> ApiResult<Rendered<Written>> {
         caller.may(Role::Editor)?;
-        let (target, keys) = (Target::Revision(id.0), keys(&key)?);
+        let part = Part { keys: keys(&key)?, ..Part::default() };
         let author = caller.author(reason.0);
         let db = self.0.reader().await?;
-        let plan = plan(&db, target, &keys, self::strategy(strategy.0), author).await;
+        let plan =
+            plan(&db, Target::Revision(id.0), &part, self::strategy(strategy.0), author).await;
         drop(db);
         let plan = self.0.answer(plan)?;
         may(&caller, Role::Editor, &plan)?;

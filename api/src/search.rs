@@ -1,6 +1,6 @@
 //! `/settings/search`: settings by some letters of what they are called, mean or hold.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use setpoint_client::types::Setting;
+use setpoint_ops::Key;
 use setpoint_ops::live::{Index, Row, Snapshot};
 use setpoint_ops::search::{self, Hit};
 use setpoint_ops::token::Role;
@@ -17,7 +18,7 @@ use crate::Tags;
 use crate::access::Caller;
 use crate::payload::Rendered;
 use crate::problem::ApiResult;
-use crate::service::{Service, aside};
+use crate::service::{Service, aside, view};
 
 pub(crate) struct Search(pub Arc<Service>);
 
@@ -119,6 +120,24 @@ impl Search {
         };
         aside(&self.0, work).await
     }
+}
+
+/// The keys of the settings that `words` are found in: of a layer, or with the preferences of a
+/// user, which `seen` names.
+pub(crate) async fn found(
+    service: &Arc<Service>,
+    snapshot: &Arc<Snapshot>,
+    namespace: &str,
+    seen: (Option<String>, Option<String>),
+    words: &str,
+) -> ApiResult<HashSet<Key>> {
+    let query = search::Query::parse(words)?;
+    let (snapshot, namespace) = (snapshot.clone(), namespace.to_owned());
+    let work = move |_: Arc<Service>| async move {
+        let view = view(&snapshot, &namespace, seen.0.as_deref(), seen.1.as_deref())?;
+        Ok(snapshot.found(&namespace, view, &query))
+    };
+    aside(service, work).await
 }
 
 /// Does `work` with what can be searched, once it is as new as `snapshot`.

@@ -59,10 +59,10 @@ impl Sections {
     ) -> ApiResult<Found> {
         let snapshot = self.0.live.snapshot();
         let namespace = self.0.namespace(&snapshot, &caller, Role::Viewer, ns.0)?;
-        let view = view(layer.as_deref(), user.as_deref())?;
+        let view = view(&snapshot, &namespace, layer.as_deref(), user.as_deref())?;
         let section = key(&section)?;
         let etag = etag::of_space(&snapshot, &namespace);
-        let document = nested(&snapshot, &namespace, view, &section)?;
+        let document = nested(&snapshot, &caller, &namespace, view, &section)?;
         self.0.meters.read.increment(1);
         match if_none_match.0 {
             Some(known) if etag::lists(&known, &etag) => Ok(Found::NotModified(etag)),
@@ -122,6 +122,7 @@ impl Sections {
 /// The document below `section`.
 fn nested(
     snapshot: &Snapshot,
+    caller: &Caller,
     namespace: &str,
     view: View<'_>,
     section: &Key,
@@ -138,6 +139,6 @@ fn nested(
             format!("`{section}` is a value and no section"),
         )
         .help(format!("GET /api/settings/{section} reads it"))),
-        None => Err(unknown(snapshot, namespace, section).into()),
+        None => Err(unknown(snapshot, caller, namespace, view, section).into()),
     }
 }

@@ -104,7 +104,7 @@ impl Bound {
             Meters::install().map_err(|error| ServeError::Meters { reason: error.to_string() })?;
         let service = Service::new(live, setup, meters);
         service.tasks.spawn(upkeep(service.clone()));
-        let closed = CancellationToken::new();
+        let (closed, drained) = (CancellationToken::new(), CancellationToken::new());
         let accepting = Accepting {
             listener: self.listener,
             address: self.address,
@@ -113,13 +113,13 @@ impl Bound {
             // Those who listen are told why before that.
             patience: service.setup.load().client_timeout + Duration::from_secs(1),
             closed: closed.clone(),
+            drained: drained.clone(),
         };
         let server = Server::new_with_acceptor(accept(accepting)).idle_timeout(IDLE);
         let grace = service.setup.load().client_timeout;
-        let until = closed.clone();
         let served = server.run_with_graceful_shutdown(
             routes(&service),
-            async move { until.cancelled().await },
+            async move { drained.cancelled().await },
             Some(grace),
         );
         Ok(Running { service, closed, server: tokio::spawn(served), tls: self.tls })

@@ -151,7 +151,7 @@ impl Service {
         let layer = asked.unwrap_or_else(|| BASE.to_owned());
         match snapshot.declared(namespace).has_layer(&layer) {
             true => Ok(layer),
-            false => Err(Error::UnknownLayer { namespace: namespace.to_owned(), layer }.into()),
+            false => Err(unknown_layer(snapshot, namespace, &layer)),
         }
     }
 
@@ -175,10 +175,24 @@ impl Service {
 /// The layer that every namespace has.
 pub(crate) const BASE: &str = "base";
 
-/// Through whose eyes a request looks.
-pub(crate) fn view<'a>(layer: Option<&'a str>, user: Option<&'a str>) -> ApiResult<View<'a>> {
+fn unknown_layer(snapshot: &Snapshot, namespace: &str, layer: &str) -> ApiError {
+    let (known, layer) = (snapshot.layers(namespace).join(", "), layer.to_owned());
+    ApiError::from(Error::UnknownLayer { namespace: namespace.to_owned(), layer })
+        .help(format!("there are: {known}; and user:ID for what a user prefers"))
+}
+
+/// Through whose eyes a request looks at a namespace.
+pub(crate) fn view<'a>(
+    snapshot: &Snapshot,
+    namespace: &str,
+    layer: Option<&'a str>,
+    user: Option<&'a str>,
+) -> ApiResult<View<'a>> {
     match (layer, user) {
         (None, None) => Ok(View::Effective),
+        (Some(layer), None) if !snapshot.has_layer(namespace, layer) => {
+            Err(unknown_layer(snapshot, namespace, layer))
+        }
         (Some(layer), None) => Ok(View::Layer(layer)),
         (None, Some(user)) => Ok(View::User(user)),
         (Some(_), Some(_)) => Err(ApiError::new(

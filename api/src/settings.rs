@@ -1,7 +1,6 @@
 //! `/settings/{key}`: one setting, and the list of them.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::types::Example;
@@ -12,8 +11,9 @@ use serde_json::value::RawValue;
 use setpoint_client::types::{Setting, ValueType};
 use setpoint_ops::apply::Channel;
 use setpoint_ops::edit::{Edits, typed};
-use setpoint_ops::live::{Entry, Snapshot, View};
+use setpoint_ops::live::{Entry, Missing, Snapshot, View};
 use setpoint_ops::plan::Kind;
+use setpoint_ops::time::between;
 use setpoint_ops::token::Role;
 use setpoint_ops::{Error, Key};
 
@@ -24,7 +24,8 @@ use crate::etag;
 use crate::page::{self, LIMIT};
 use crate::payload::Rendered;
 use crate::problem::{ApiError, ApiResult};
-use crate::service::{BASE, Service, view};
+use crate::search::found;
+use crate::service::{BASE, Service, now, view};
 use crate::written::{self, Written};
 
 pub(crate) struct Settings(pub Arc<Service>);
@@ -92,7 +93,8 @@ struct Page<'a> {
 impl Settings {
     /// List settings
     ///
-    /// In order of key. What is effective: of each key the value of the highest layer.
+    /// In order of key. What is effective: of each key the value of the highest layer. What is
+    /// asked for besides is all to be true.
     #[oai(path = "/", method = "get", operation_id = "list_settings")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn list(
@@ -104,6 +106,11 @@ impl Settings {
         prefix: Query<Option<String>>,
         /// Only keys whose first segment is this.
         category: Query<Option<String>>,
+        /// Only those that a search for these words finds.
+        q: Query<Option<String>>,
+        /// Only those that were changed since then: `12h` ago, a day such as `2030-01-31`, or a
+        /// time.
+        modified: Query<Option<String>>,
         /// Only this layer.
         layer: Query<Option<String>>,
         /// With the preferences of this user on top.
@@ -116,13 +123,24 @@ impl Settings {
     ) -> ApiResult<Rendered<SettingsPage>> {
         let snapshot = self.0.live.snapshot();
         let namespace = self.0.namespace(&snapshot, &caller, Role::Viewer, ns.0)?;
-        let view = view(layer.as_deref(), user.as_deref())?;
+        let view = view(&snapshot, &namespace, layer.as_deref(), user.as_deref())?;
+        let (since, _) = between(modified.as_deref(), None, now())?;
+        let found = match q.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
+            Some(words) => {
+                let seen = (layer.0.clone(), user.0.clone());
+                Some(found(&self.0, &snapshot, &namespace, seen, words).await?)
+            }
+            None => None,
+        };
         let prefix = prefix.as_deref().map(key).transpose()?;
         let after = cursor.0.map(|it| page::read(&it)).transpose()?;
         let limit = limit.unwrap_or(LIMIT) as usize;
         let is_in = |it: &&Arc<Entry>| {
-            let first = || it.setting.key.segments().next();
+            let setting = &it.setting;
+            let first = || setting.key.segments().next();
             category.as_deref().is_none_or(|wanted| first().is_some_and(|it| it == wanted))
+                && since.as_ref().is_none_or(|since| setting.updated_at >= *since)
+                && found.as_ref().is_none_or(|found| found.contains(&setting.key))
         };
         let found = snapshot.list(&namespace, view, prefix.as_ref(), after.as_deref());
         let found: Vec<&Arc<Entry>> = found.filter(is_in).take(limit + 1).collect();
@@ -139,6 +157,9 @@ impl Settings {
     }
 
     /// Read one setting
+    ///
+    /// The keys `search`, `schema`, `update`, `ws` and `events` are names of other things here.
+    /// In quotes they are keys: `/api/settings/%22search%22`.
     #[oai(path = "/:key", method = "get", operation_id = "get_setting")]
     async fn get(
         &self,
@@ -156,11 +177,11 @@ impl Settings {
     ) -> ApiResult<Found> {
         let snapshot = self.0.live.snapshot();
         let namespace = self.0.namespace(&snapshot, &caller, Role::Viewer, ns.0)?;
-        let view = view(layer.as_deref(), user.as_deref())?;
+        let view = view(&snapshot, &namespace, layer.as_deref(), user.as_deref())?;
         self.0.meters.read.increment(1);
         let entry = match snapshot.get(&namespace, view, &key) {
             Some(entry) => entry,
-            None => find(&snapshot, &namespace, view, &key)?,
+            None => find(&snapshot, &caller, &namespace, view, &key)?,
         };
         let etag = etag::of(&snapshot, entry);
         match if_none_match.0 {
@@ -190,7 +211,11 @@ impl Settings {
         /// The ETag that the setting has to have in the layer; `*` if it only has to be there.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
+        /// `*` if the setting is to be new in the layer.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<String>>,
     ) -> ApiResult<Edited> {
+        let is_to_be_new = if_none_match.0.map(|it| etag::is_to_be_new(&it)).transpose()?;
         let Put { value, value_type } = body.0;
         let edit = Edit {
             key: self::key(&key)?,
@@ -199,6 +224,7 @@ impl Settings {
             reason: reason.0,
             is_dry: dry_run.unwrap_or_default(),
             condition: if_match.0,
+            is_to_be_new: is_to_be_new.is_some(),
             value: Some((value, value_type)),
         };
         self.edit(&caller, edit).await
@@ -232,6 +258,7 @@ impl Settings {
             reason: reason.0,
             is_dry: dry_run.unwrap_or_default(),
             condition: if_match.0,
+            is_to_be_new: false,
             value: None,
         };
         self.edit(&caller, edit).await
@@ -246,6 +273,7 @@ struct Edit {
     reason: Option<String>,
     is_dry: bool,
     condition: Option<String>,
+    is_to_be_new: bool,
     value: Option<(Value, Option<ValueType>)>,
 }
 
@@ -259,11 +287,15 @@ impl Settings {
         let place = (namespace.clone(), layer.clone(), key.clone());
         let make = move |snapshot: &Snapshot| {
             let live = snapshot.get(&namespace, View::Layer(&layer), key.as_str());
+            if edit.is_to_be_new && live.is_some() {
+                return Err(Error::Exists { layer: layer.clone(), key: key.to_string() });
+            }
             if let Some(condition) = &condition {
                 condition.check(snapshot, key.as_str(), live)?;
             }
             let value = match &value {
-                None if live.is_none() => return Err(unknown(snapshot, &namespace, &key)),
+                // What may have been meant is found out behind the writer.
+                None if live.is_none() => return Err(no_such_key(&namespace, &key)),
                 None => None,
                 Some((value, wanted)) => {
                     // A secret first: the error about its type would show it.
@@ -279,14 +311,19 @@ impl Settings {
             let edits = Edits::from([(key.clone(), value)]);
             snapshot.plan(&namespace, &layer, edits, Kind::Edit, author.clone())
         };
-        let started = Instant::now();
         let written = written::carry_out(&self.0, edit.is_dry, Channel::Api, make).await;
-        self.0.meters.write_duration.record(started.elapsed());
         let written = written.map_err(|error| {
             let snapshot = self.0.live.snapshot();
             let (namespace, layer, key) = &place;
             let live = snapshot.get(namespace, View::Layer(layer), key.as_str());
-            let current = matches!(error, Error::Stale { .. }).then_some(live).flatten();
+            let is_moved = matches!(error, Error::Stale { .. } | Error::Exists { .. });
+            let current = is_moved.then_some(live).flatten();
+            let error = match error {
+                Error::UnknownKey { .. } => {
+                    unknown(&snapshot, caller, namespace, View::Layer(layer), key)
+                }
+                error => error,
+            };
             ApiError::from(error).current(current.map(|it| written::setting(&it.setting)))
         })?;
         let (namespace, layer, key) = &place;
@@ -307,33 +344,43 @@ pub(crate) fn key(text: &str) -> ApiResult<Key> {
 /// that is not there.
 fn find<'a>(
     snapshot: &'a Snapshot,
+    caller: &Caller,
     namespace: &str,
     view: View<'_>,
     text: &str,
 ) -> ApiResult<&'a Arc<Entry>> {
     let key = key(text)?;
     let found = snapshot.get(namespace, view, key.as_str());
-    Ok(found.ok_or_else(|| unknown(snapshot, namespace, &key))?)
+    Ok(found.ok_or_else(|| unknown(snapshot, caller, namespace, view, &key))?)
 }
 
 /// The error for a key that is not there, with the best guess at what was meant.
-pub(crate) fn unknown(snapshot: &Snapshot, namespace: &str, key: &Key) -> Error {
-    let below = snapshot.list(namespace, View::Effective, Some(key), None).count();
-    let last = key.segments().last().unwrap_or_default().to_lowercase();
-    let close = || {
-        let mut all = snapshot.list(namespace, View::Effective, None, None);
-        all.find(|it| it.setting.key.as_str().to_lowercase().ends_with(&last))
-    };
-    let help = match below {
-        1.. => format!("it is a map of {below} settings: list them with `prefix={key}`"),
-        0 => match close() {
-            Some(it) => {
-                format!("did you mean `{}`? /api/settings/search finds more", it.setting.key)
-            }
-            None => "/api/settings lists every key, /api/settings/search finds one".to_owned(),
-        },
+pub(crate) fn unknown(
+    snapshot: &Snapshot,
+    caller: &Caller,
+    namespace: &str,
+    view: View<'_>,
+    key: &Key,
+) -> Error {
+    let help = match snapshot.missing(namespace, view, key, |it| caller.sees(it)) {
+        Missing::Map(below) => {
+            format!("it is a map of {below} settings: list them with `prefix={key}`")
+        }
+        Missing::InLayer(layer) => format!("layer `{layer}` has it: `layer={layer}`"),
+        Missing::InNamespace(other) => format!("namespace `{other}` has it: `ns={other}`"),
+        Missing::Close(close) => {
+            format!("did you mean `{close}`? /api/settings/search finds more")
+        }
+        Missing::Nothing => {
+            "/api/settings lists every key, /api/settings/search finds one".to_owned()
+        }
     };
     Error::UnknownKey { namespace: namespace.to_owned(), key: key.to_string(), help }
+}
+
+fn no_such_key(namespace: &str, key: &Key) -> Error {
+    let (namespace, key) = (namespace.to_owned(), key.to_string());
+    Error::UnknownKey { namespace, key, help: String::new() }
 }
 
 /// What a condition that was not met is, as an error.

@@ -24,7 +24,7 @@ use crate::access::Caller;
 use crate::clients::{Listed, Rejection, Transport};
 use crate::feed::{self, Feed};
 use crate::front::{address, is_websocket};
-use crate::listen::{client, wants, welcome};
+use crate::listen::{client, refused, wants, welcome};
 use crate::problem::ApiError;
 use crate::service::{Service, now};
 
@@ -186,9 +186,11 @@ async fn converse(
     let mut heartbeat = interval_at(Instant::now() + setup.heartbeat, setup.heartbeat);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard_at = Instant::now();
+    let mut refused = Box::pin(refused(service.clone(), caller.clone()));
     let ended = loop {
         tokio::select! {
             () = service.stopping.cancelled() => break End::Stopping,
+            error = &mut refused => break End::Told(error, CloseCode::Policy),
             message = feed.next() => {
                 service.meters.sent.increment(1);
                 if message.is_reload {
@@ -219,9 +221,6 @@ async fn converse(
                 if heard_at.elapsed() > setup.client_timeout {
                     break End::Silent;
                 }
-                if let Err(error) = still_may(service, caller) {
-                    break End::Told(error, CloseCode::Policy);
-                }
                 let revision = feed.position().revision;
                 listed.update(|it| it.revision = revision);
                 let ping = feed::text(&ServerFrame::Ping { revision });
@@ -233,11 +232,6 @@ async fn converse(
     };
     tracing::info!(client = id, "a client has gone");
     Ok(ended)
-}
-
-/// Whether the token is still good: it may have been revoked while the connection lasts.
-fn still_may(service: &Service, caller: &Caller) -> Result<(), ApiError> {
-    crate::access::still_good(&service.live.keys(), caller, now())
 }
 
 /// What the service says to something that a client says.

@@ -22,6 +22,7 @@ use crate::meters::Meters;
 use crate::routes;
 use crate::service::{Service, Setup, now};
 
+mod asked;
 mod etags;
 mod guarded;
 mod openapi;

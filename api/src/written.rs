@@ -1,11 +1,13 @@
 //! Changes carried out, and what is answered to them.
 
+use std::time::Instant;
+
 use poem_openapi::{ApiResponse, Object};
 use serde::Serialize;
 use setpoint_client::types::{self, Setting};
 use setpoint_ops::apply::{Applied, Channel};
 use setpoint_ops::live::{self, Snapshot, View};
-use setpoint_ops::plan::Plan;
+use setpoint_ops::plan::{Change, Plan};
 use setpoint_ops::secret::hidden;
 use setpoint_ops::{Error, Format, Key, ValueType};
 
@@ -61,15 +63,12 @@ pub(crate) async fn carry_out(
         let snapshot = service.live.snapshot();
         return Ok(Done { plan: make(&snapshot)?, applied: None, snapshot });
     }
+    let started = Instant::now();
     match service.live.write(channel, now(), make).await {
         Ok(live::Written { plan, applied, snapshot }) => {
             service.meters.write.increment(1);
-            tracing::info!(
-                revision = applied.revision(),
-                actor = plan.author.actor,
-                keys = ?keys(&plan),
-                "changed settings"
-            );
+            service.meters.write_duration.record(started.elapsed());
+            log(&plan, applied, channel);
             Ok(Done { plan, applied: Some(applied), snapshot })
         }
         Err(error) => {
@@ -79,9 +78,28 @@ pub(crate) async fn carry_out(
     }
 }
 
-/// The keys of a plan, for the log: not all of a large one.
-fn keys(plan: &Plan) -> Vec<&str> {
-    plan.changes.iter().take(10).map(|it| it.key.as_str()).collect()
+/// Logs what was changed, without values; not all keys of a large plan.
+pub(crate) fn log(plan: &Plan, applied: Applied, channel: Channel) {
+    const MOST: usize = 10;
+    let names = |of: fn(&Change) -> &str, most: usize| {
+        let mut names: Vec<&str> = plan.changes.iter().map(of).collect();
+        names.sort_unstable();
+        names.dedup();
+        let others = names.len().saturating_sub(most);
+        names.truncate(most);
+        let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+        names.join(", ") + &more
+    };
+    tracing::info!(
+        revision = applied.revision(),
+        namespace = names(|it| &it.namespace, MOST),
+        layer = names(|it| &it.layer, MOST),
+        keys = names(|it| it.key.as_str(), MOST),
+        actor = plan.author.actor,
+        channel = channel.as_str(),
+        kind = plan.kind.as_str(),
+        "changed settings"
+    );
 }
 
 impl Done {

@@ -91,6 +91,13 @@ impl Pattern {
         self.matches_segments(&key.segments().collect::<Vec<_>>())
     }
 
+    /// How many of the first segments of `key` are a key that this pattern names, at most: what it
+    /// says of that one, it may say of all below it.
+    pub fn covers(&self, key: &Key) -> Option<usize> {
+        let segments: Vec<_> = key.segments().collect();
+        (1..=segments.len()).rev().find(|it| self.matches_segments(&segments[..*it]))
+    }
+
     /// Whether a key that it names may end in this segment.
     pub fn may_end_in(&self, segment: &str) -> bool {
         self.segments.last().is_some_and(|last| match last {

@@ -15,6 +15,7 @@
 //! | `tokens` | `tokens` | text that is no number: it may be a count |
 //! | written as one word | `dbpassword`, `APIKEY` | the same |
 //! | anything, below `secrets`, `credentials`, `passwords`, `api_keys` … | `secrets.github` | text or a number |
+//! | anything, below one `password`, `client_secret` … | `db.password.old` | text, or a number of six digits |
 //!
 //! No secret, although its last words say so:
 //!
@@ -24,6 +25,8 @@
 //! | asks a question | `require_password`, `show_token`, `has_secret` |
 //! | is public, or names what lies elsewhere | `public_token`, `existing_secret`, `image_pull_secrets` |
 //! | is of a tokenizer or a design | `eos_token`, `design_tokens` |
+//! | tells of the secret that it lies below | `password.min_length`, `client_secret.url`, `secrets.rotation_days` if it is a number |
+//! | lies below something to do | `reset_password.greeting` |
 //!
 //! By value, whatever the name: a URL with a password, a private key in PEM, `name=value` where
 //! that name is a secret's, `Bearer …` and `Basic …`, a signed token (JWT), a token that its issuer

@@ -63,8 +63,8 @@ impl Serialize for Applied {
 ///
 /// # Errors
 ///
-/// [`Error::Stale`] if a key that it touches has moved; [`Error::Locked`],
-/// [`Error::DiskFull`], [`Error::Database`]. Nothing has changed then.
+/// [`Error::Stale`] if a key that it touches has moved; [`Error::NulCharacter`] in its reason;
+/// [`Error::Locked`], [`Error::DiskFull`], [`Error::Database`]. Nothing has changed then.
 pub async fn apply(
     db: &Database,
     plan: &Plan,
@@ -116,6 +116,7 @@ pub async fn apply_and_rewrite(
     channel: Channel,
     now: DateTime<Utc>,
 ) -> Result<Applied> {
+    plan.author.check()?;
     let transaction = db.begin().await?;
     let applied = apply_within(&transaction, plan, sources, channel, now).await;
     let applied = applied.map_err(|error| error.at(db.place()))?;

@@ -16,6 +16,13 @@ pub enum Error {
     #[diagnostic(code(setting::unknown), help("{help}"))]
     UnknownKey { namespace: String, key: String, help: String },
 
+    #[error("`{key}` is there already in layer `{layer}`")]
+    #[diagnostic(
+        code(setting::exists),
+        help("nothing was changed; set it without asking that it is new to change it")
+    )]
+    Exists { layer: String, key: String },
+
     #[error("`{key}` is a secret, whose value is not stored")]
     #[diagnostic(
         code(secret::value),
@@ -205,6 +212,10 @@ pub enum Error {
         help("there is no new token; give 1 to 100 of A-Z a-z 0-9 . _ -, a letter or digit first")
     )]
     BadTokenName { name: String },
+
+    #[error("`{name}` is what the history calls those who have no token")]
+    #[diagnostic(code(token::taken), help("there is no new token; give it another name"))]
+    TakenTokenName { name: String },
 
     #[error("this is a token, not the name of one")]
     #[diagnostic(
@@ -454,6 +465,10 @@ pub enum Error {
     )]
     NotVerified { difference: String },
 
+    #[error("{what} has a NUL character, which no database keeps")]
+    #[diagnostic(code(text::nul), help("nothing was changed; leave it out"))]
+    NulCharacter { what: &'static str },
+
     #[error("the database failed")]
     #[diagnostic(code(database::failed), help("nothing was changed"))]
     Database(#[from] DbErr),
@@ -490,6 +505,8 @@ impl Error {
             Some("10" | "58030") => Self::DiskFailed { place },
             Some("11") => Self::Damaged { place },
             Some("26") => Self::NotADatabase { place },
+            // PostgreSQL's two words for it, in a text and in JSON.
+            Some("22021" | "22P05") => Self::NulCharacter { what: "a text" },
             _ => self,
         }
     }
@@ -524,6 +541,7 @@ impl Error {
             Self::Unreachable { place, source } => {
                 Self::Unreachable { place: at(place), source: source.clone() }
             }
+            Self::NulCharacter { what } => Self::NulCharacter { what },
             Self::Database(error) => Self::Database(error.clone()),
             other => Self::Database(DbErr::Custom(other.in_a_line())),
         }

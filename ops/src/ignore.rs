@@ -66,7 +66,8 @@ impl Ignored {
 ///
 /// # Errors
 ///
-/// [`Error::InThePast`] if `until` has come already; [`Error::Locked`], [`Error::Database`].
+/// [`Error::InThePast`] if `until` has come already; [`Error::NulCharacter`] in its reason;
+/// [`Error::Locked`], [`Error::Database`].
 pub async fn add(
     db: &Database,
     drift: &[Drift],
@@ -74,6 +75,7 @@ pub async fn add(
     until: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<()> {
+    author.check()?;
     if let Some(until) = until.filter(|it| *it <= now) {
         return Err(Error::InThePast { at: time::stamp(until) });
     }

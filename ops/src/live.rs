@@ -27,7 +27,9 @@ use crate::{Error, Result, bulk};
 mod connections;
 mod follow;
 mod index;
+mod kept_out;
 mod load;
+mod missing;
 mod news;
 mod policy;
 mod snapshot;
@@ -38,6 +40,8 @@ mod writer;
 use connections::Connections;
 pub use follow::Delivery;
 pub use index::{Index, Row};
+pub use kept_out::{KeptOut, kept_out};
+pub use missing::Missing;
 pub use news::{Effective, Moved, News};
 pub use policy::{Policy, Space as Declared};
 pub use snapshot::{Entry, Refused, Snapshot, Space, View};
@@ -86,6 +90,8 @@ struct Shared {
     keys: ArcSwap<Keyring>,
     /// Counts what was published.
     newest: watch::Sender<u64>,
+    /// Counts how often there were other tokens.
+    newest_keys: watch::Sender<u64>,
     /// Held while tokens are read, with what was read last.
     keys_gate: tokio::sync::Mutex<Vec<setpoint_entity::token::Model>>,
     /// Up to which revision it was written down what is kept out.
@@ -130,6 +136,7 @@ impl Live {
             current: ArcSwap::from_pointee(loaded),
             keys: ArcSwap::from_pointee(keys),
             newest: watch::Sender::new(1),
+            newest_keys: watch::Sender::new(1),
             recorded: AtomicI64::new(0),
             keys_gate: tokio::sync::Mutex::default(),
             gate: tokio::sync::Mutex::new(()),
@@ -156,6 +163,11 @@ impl Live {
     /// The tokens there are, now.
     pub fn keys(&self) -> Arc<Keyring> {
         self.shared.keys.load_full()
+    }
+
+    /// Tells whenever there are other tokens.
+    pub fn key_news(&self) -> watch::Receiver<u64> {
+        self.shared.newest_keys.subscribe()
     }
 
     /// Tells whenever there is another snapshot.
@@ -250,7 +262,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// [`Error::UnknownLayer`], [`Error::SecretValue`], [`Error::Schema`], [`Error::NotATree`],
-    /// [`Error::MapValue`].
+    /// [`Error::MapValue`], [`Error::NulCharacter`].
     pub fn plan(
         &self,
         namespace: &str,
@@ -259,6 +271,7 @@ impl Snapshot {
         kind: Kind,
         author: Author,
     ) -> Result<Plan> {
+        author.check()?;
         let declared = self.declared(namespace);
         if !declared.has_layer(layer) {
             let (namespace, layer) = (namespace.to_owned(), layer.to_owned());
@@ -343,6 +356,7 @@ impl Shared {
         if *keys != rows {
             self.keys.store(Arc::new(Keyring::new(rows.clone())));
             *keys = rows;
+            self.newest_keys.send_modify(|count| *count += 1);
         }
         Ok(())
     }

@@ -72,6 +72,22 @@ pub struct Author {
     pub reason: Option<String>,
 }
 
+impl Author {
+    /// Refuses what cannot be written down.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NulCharacter`].
+    pub fn check(&self) -> Result<()> {
+        let refuse = |what, text: &str| match text.contains('\0') {
+            true => Err(Error::NulCharacter { what }),
+            false => Ok(()),
+        };
+        refuse("the name of the author", &self.actor)?;
+        refuse("the reason", self.reason.as_deref().unwrap_or_default())
+    }
+}
+
 /// How many changes there are of each class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {

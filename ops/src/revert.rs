@@ -21,7 +21,16 @@ pub enum Target {
     To(i64),
 }
 
-/// Plans to take back `target`; only at and below `keys`, if there are some.
+/// Where a revision is taken back: everywhere, where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    pub namespace: Option<String>,
+    pub layer: Option<String>,
+    /// These and those below them.
+    pub keys: Vec<Key>,
+}
+
+/// Plans to take back `target`, in one part of it.
 ///
 /// In a conflict `theirs` is the earlier value.
 ///
@@ -33,7 +42,7 @@ pub enum Target {
 pub async fn plan(
     db: &impl ConnectionTrait,
     target: Target,
-    keys: &[Key],
+    part: &Part,
     strategy: Strategy,
     author: Author,
 ) -> Result<Plan> {
@@ -46,9 +55,7 @@ pub async fn plan(
         }
         Target::Revision(revision) => diff(db, revision - 1, revision).await?,
     };
-    let is_meant =
-        |it: &Difference| keys.is_empty() || keys.iter().any(|key| it.key.starts_with(key));
-    let done = done.into_iter().filter(is_meant);
+    let done = done.into_iter().filter(|it| part.has(it));
 
     let mut by_layer = BTreeMap::<(String, String), Vec<Difference>>::new();
     for one in done {
@@ -84,4 +91,13 @@ pub async fn plan(
     let plan = Plan::new(Kind::Revert, base, author, Vec::new(), changes);
     strategy.admit(&plan)?;
     Ok(plan)
+}
+
+impl Part {
+    fn has(&self, it: &Difference) -> bool {
+        let Self { namespace, layer, keys } = self;
+        namespace.as_ref().is_none_or(|wanted| *wanted == it.namespace)
+            && layer.as_ref().is_none_or(|wanted| *wanted == it.layer)
+            && (keys.is_empty() || keys.iter().any(|key| it.key.starts_with(key)))
+    }
 }

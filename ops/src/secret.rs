@@ -24,10 +24,10 @@ pub use schema::in_schema;
 // The fields are in order of their names, so that the JSON can be hashed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
-    /// Keys that are none, whatever their names say.
+    /// Keys that are none, and those below them, whatever their names say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub public: Vec<Pattern>,
-    /// Keys that are secrets.
+    /// Keys that are secrets, and those below them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret: Vec<Pattern>,
 }
@@ -55,12 +55,13 @@ impl Rules {
         self.secret.iter().any(|it| it.may_end_in(name))
     }
 
+    /// What is declared of `key`: of itself, or of the nearest key above it. A map that is a
+    /// secret has nothing else in it.
     fn say(&self, key: &Key) -> Option<bool> {
-        let named = |patterns: &[Pattern]| patterns.iter().any(|it| it.matches(key));
-        match (named(&self.secret), named(&self.public)) {
-            (true, _) => Some(true),
-            (false, true) => Some(false),
-            (false, false) => None,
+        let nearest = |patterns: &[Pattern]| patterns.iter().filter_map(|it| it.covers(key)).max();
+        match (nearest(&self.secret), nearest(&self.public)) {
+            (None, None) => None,
+            (secret, public) => Some(secret >= public),
         }
     }
 
@@ -221,4 +222,35 @@ pub(crate) fn mask(
     };
     let hidden = hidden.into_iter().filter(|it| !interpretation.is_public(mapper, it));
     Some(Kept { bytes, entries, hidden: hidden.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(secret: &[&str], public: &[&str], keys: &[&str]) -> Vec<bool> {
+        let patterns =
+            |all: &[&str]| all.iter().map(|it| Pattern::parse(it).unwrap()).collect::<Vec<_>>();
+        let rules = Rules { secret: patterns(secret), public: patterns(public) };
+        let value = TypedValue::from(Value::from("hunter2"));
+        keys.iter().map(|it| rules.is_secret(&Key::parse(it).unwrap(), &value)).collect()
+    }
+
+    #[test]
+    fn what_is_declared_of_a_key_holds_for_all_below_it() {
+        let keys = ["db.login", "db.login.x", "db.login.x.y", "db.logins", "db"];
+
+        assert_eq!(told(&["db.login"], &[], &keys), [true, true, true, false, false]);
+        assert_eq!(told(&["*.login"], &[], &keys), [true, true, true, false, false]);
+        assert_eq!(told(&[], &["db.password"], &["db.password.x"]), [false]);
+    }
+
+    #[test]
+    fn what_is_declared_nearest_to_a_key_counts() {
+        let keys = ["db.a", "db.a.b", "db.a.b.c"];
+
+        assert_eq!(told(&["db"], &["db.a.b"], &keys), [true, false, false]);
+        assert_eq!(told(&["db.a.b"], &["db"], &keys), [false, true, true]);
+        assert_eq!(told(&["db.**"], &["db.a"], &keys), [true, true, true]);
+    }
 }

@@ -72,7 +72,7 @@ pub struct Listed {
 ///
 /// # Errors
 ///
-/// [`Error::BadTokenName`], [`Error::TokenForName`], [`Error::BadNamespaces`],
+/// [`Error::BadTokenName`], [`Error::TakenTokenName`], [`Error::TokenForName`], [`Error::BadNamespaces`],
 /// [`Error::TokenExpiry`] if `expires_at` has come already, [`Error::TokenExists`];
 /// [`Error::NoRandomness`], [`Error::Locked`], [`Error::Database`]. There is no token then.
 pub async fn create(
@@ -266,11 +266,17 @@ impl State {
     }
 }
 
+/// What the history calls those who have no token.
+const OTHERS: [&str; 2] = ["local", "sql"];
+
 /// A name is `[A-Za-z0-9][A-Za-z0-9._-]{0,99}`, and not the text of a token.
 fn refuse_name(name: &str) -> Result<()> {
     const MAX_BYTES: usize = 100;
     if secret::check(name).is_ok() {
         return Err(Error::TokenForName);
+    }
+    if OTHERS.contains(&name) {
+        return Err(Error::TakenTokenName { name: name.to_owned() });
     }
     let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if starts && name.len() <= MAX_BYTES && name.chars().all(is_of_name) {

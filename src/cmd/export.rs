@@ -1,6 +1,6 @@
 use setpoint_ops::export::{ExportFormat, document};
 
-use super::{Context, Exit, Which, key};
+use super::{Context, Exit, Which, kept_out, key, view};
 use crate::console;
 
 /// Print settings as one document
@@ -43,10 +43,13 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         Some(Format::Json) => ExportFormat::Json,
         Some(Format::Env) => ExportFormat::Env,
     };
+    let policy = context.policy(args.at)?;
     let read = async |db: &sea_orm::DatabaseTransaction| {
-        document(db, &scope, prefix.as_ref(), args.at, format).await
+        let text = document(db, &scope, prefix.as_ref(), args.at, format).await?;
+        Ok((text, kept_out(db, &scope, prefix.as_ref(), policy.as_ref()).await?))
     };
-    let text = context.read(read).await?;
+    let (text, kept_out) = context.read(read).await?;
+    view::kept_out(&kept_out);
     console::show(text)?;
     Ok(Exit::Done)
 }

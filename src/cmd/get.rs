@@ -1,4 +1,4 @@
-use super::{Context, Exit, Which, key};
+use super::{Context, Exit, Which, kept_out, key, view};
 use crate::console;
 
 /// Print one value
@@ -20,8 +20,13 @@ pub(super) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let key = key(&args.key)?;
     let scope = context.scope(&args.which)?;
-    let read = context.read(async |db| setpoint_ops::setting::get(db, &scope, &key, args.at).await);
-    let setting = read.await?;
+    let policy = context.policy(args.at)?;
+    let read = async |db: &sea_orm::DatabaseTransaction| {
+        let setting = setpoint_ops::setting::get(db, &scope, &key, args.at).await?;
+        Ok((setting, kept_out(db, &scope, Some(&key), policy.as_ref()).await?))
+    };
+    let (setting, kept_out) = context.read(read).await?;
+    view::kept_out(&kept_out);
 
     match &setting.value {
         _ if context.json => console::show_json(&setting)?,

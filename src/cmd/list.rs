@@ -1,8 +1,9 @@
 use clap::ValueEnum;
 use miette::IntoDiagnostic;
+use setpoint_ops::Key;
 use setpoint_ops::setting::{Setting, list, namespaces};
 
-use super::{Context, Exit, Which, key};
+use super::{Context, Exit, Which, kept_out, key, view};
 use crate::console;
 
 /// List settings, each with its value
@@ -37,16 +38,20 @@ enum Format {
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let prefix = args.prefix.as_deref().map(key).transpose()?;
     let scope = context.scope(&args.which)?;
+    let policy = context.policy(args.at)?;
     let read = async |db: &sea_orm::DatabaseTransaction| {
         let settings = list(db, &scope, prefix.as_ref(), args.at).await?;
         let others = if settings.is_empty() { namespaces(db).await? } else { Vec::new() };
-        Ok((settings, others))
+        let kept_out = kept_out(db, &scope, prefix.as_ref(), policy.as_ref()).await?;
+        Ok((settings, others, kept_out))
     };
-    let (mut settings, others) = context.read(read).await?;
+    let (mut settings, others, mut kept_out) = context.read(read).await?;
     if let Some(category) = &args.category {
-        settings
-            .retain(|it| it.key.segments().next().is_some_and(|first| first == category.as_str()));
+        let is_in = |key: &Key| key.segments().next().is_some_and(|it| it == category.as_str());
+        settings.retain(|it| is_in(&it.key));
+        kept_out.retain(|it| is_in(&it.key));
     }
+    view::kept_out(&kept_out);
 
     match args.format {
         Format::Json => console::show_json(&settings)?,

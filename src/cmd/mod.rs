@@ -9,6 +9,7 @@ use sea_orm::DatabaseTransaction;
 use setpoint_ops::apply::{Channel, apply_newest};
 use setpoint_ops::database::{self, Access, Database, Location};
 use setpoint_ops::import::Options;
+use setpoint_ops::live::{self, KeptOut, Policy};
 use setpoint_ops::migrate::migrate as carry_out;
 use setpoint_ops::plan::{Author, Plan};
 use setpoint_ops::secret::{Rules, refuse_plan};
@@ -253,6 +254,19 @@ impl Global {
     }
 }
 
+/// What a service under `policy` keeps out of these settings.
+async fn kept_out(
+    db: &DatabaseTransaction,
+    scope: &Scope,
+    prefix: Option<&Key>,
+    policy: Option<&Policy>,
+) -> Result<Vec<KeptOut>, Error> {
+    match policy {
+        Some(policy) => live::kept_out(db, scope, prefix, policy).await,
+        None => Ok(Vec::new()),
+    }
+}
+
 /// What every command has.
 struct Context {
     loaded: Loaded,
@@ -275,6 +289,11 @@ impl Context {
 
     fn author(&self, reason: Option<String>) -> Author {
         Author { actor: self.loaded.config.actor.clone(), reason }
+    }
+
+    /// What a service goes by, for whoever reads what is live now; at `at` it was another.
+    fn policy(&self, at: Option<i64>) -> miette::Result<Option<Policy>> {
+        Ok(at.is_none().then(|| serve::policy(&self.loaded)).transpose()?)
     }
 
     /// Does `work` on one moment of the database; again if somebody wrote meanwhile and no

@@ -1,4 +1,4 @@
-use setpoint_ops::revert::{Target, plan};
+use setpoint_ops::revert::{Part, Target, plan};
 
 use super::{Context, Exit, How, Strategy, key, strategy};
 
@@ -32,11 +32,15 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         (Some(revision), _) => Target::Revision(revision),
         (None, to) => Target::To(to.unwrap_or_default()),
     };
-    let keys: Vec<_> = args.key.as_deref().map(key).transpose()?.into_iter().collect();
+    let part = Part {
+        namespace: context.only.clone(),
+        layer: None,
+        keys: args.key.as_deref().map(key).transpose()?.into_iter().collect(),
+    };
 
     let make = async |db: &sea_orm::DatabaseTransaction| {
         let author = context.author(args.how.reason.clone());
-        plan(db, target, &keys, strategy(args.strategy), author).await
+        plan(db, target, &part, strategy(args.strategy), author).await
     };
     context.edit(&args.how, make).await
 }

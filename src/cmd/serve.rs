@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -15,6 +15,7 @@ use setpoint_ops::source::Declared;
 use setpoint_ops::write_back::{Followed, follow};
 use setpoint_ops::{Error, Limits};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::{Context, Exit, sources, write_back};
 use crate::config::{self, ConfigError, Loaded};
@@ -26,7 +27,8 @@ use crate::{console, memory};
 /// server-sent events, whoever made them. /docs describes it, /metrics is for Prometheus.
 ///
 /// Without a token it answers this machine alone; `setpoint token create` makes one. SIGHUP reads
-/// the configuration again, SIGTERM ends it once everything is answered.
+/// the configuration again and says what of it needs a restart, SIGTERM ends it once everything
+/// is answered.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Where to listen [default: 127.0.0.1:8080]
@@ -76,7 +78,12 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     }
     let (url, connections) = (bound.url(), server.connections);
     let setup = setup(&context, is_local)?;
-    let follower = Follower { live: live.clone(), context };
+    let started = Arc::new(context);
+    let follower = Follower {
+        live: live.clone(),
+        context: Mutex::new(started.clone()),
+        configured: Notify::new(),
+    };
     let running = bound.start(live, setup, connections)?;
     let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
     let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
@@ -95,11 +102,21 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
                 () = &mut following, if is_following => is_following = false,
                 () = heard(&mut hangup) => {
                     notify(&reloading());
-                    if let Err(report) = reload(&follower.context, &running, is_local).await {
-                        tracing::error!(error = %report, "the configuration stays as it was");
-                        console::tell(format_args!("the configuration stays as it was: {report}"));
-                    } else {
-                        tracing::info!("read the configuration again");
+                    match reload(&started, &running, is_local).await {
+                        Err(report) => {
+                            tracing::error!(error = %report, "the configuration stays as it was");
+                            console::tell(format_args!(
+                                "the configuration stays as it was: {report}"
+                            ));
+                        }
+                        Ok(again) => {
+                            let waiting = needs_restart(&started.loaded, &again.loaded);
+                            follower.reconfigure(again);
+                            tracing::info!(needs_restart = waiting, "read the configuration again");
+                            if !waiting.is_empty() {
+                                console::tell(format_args!("these need a restart: {waiting}"));
+                            }
+                        }
                     }
                     notify(&[sd_notify::NotifyState::Ready]);
                 }
@@ -137,7 +154,7 @@ async fn reload(
     context: &Context,
     running: &setpoint_api::Running,
     is_local: bool,
-) -> miette::Result<()> {
+) -> miette::Result<Context> {
     let loaded = config::load(&context.flags)?;
     let again = Context {
         loaded,
@@ -147,7 +164,28 @@ async fn reload(
         json: context.json,
     };
     let (setup, policy) = (setup(&again, is_local)?, policy(&again.loaded)?);
-    Ok(running.reconfigure(setup, policy).await?)
+    running.reconfigure(setup, policy).await?;
+    Ok(again)
+}
+
+/// What of `again` cannot be taken while the service runs that was `started`, if it is another.
+fn needs_restart(started: &Loaded, again: &Loaded) -> String {
+    const FIXED: [&str; 10] = [
+        "/database",
+        "/sqlite",
+        "/postgres",
+        "/server/listen",
+        "/server/connections",
+        "/server/tls_cert",
+        "/server/tls_key",
+        "/server/watch",
+        "/server/poll_ms",
+        "/log",
+    ];
+    let both = [&started.config, &again.config];
+    let [started, again] = both.map(|it| serde_json::to_value(it).unwrap_or_default());
+    let moved = FIXED.iter().filter(|it| started.pointer(it) != again.pointer(it));
+    moved.map(|it| it[1..].replace('/', ".")).collect::<Vec<_>>().join(", ")
 }
 
 fn tls(loaded: &Loaded, args: &Args) -> miette::Result<Option<Tls>> {
@@ -200,30 +238,46 @@ pub(super) fn policy(loaded: &Loaded) -> Result<Policy, ConfigError> {
 /// Writes what changes into the files that follow the database.
 struct Follower {
     live: Live,
-    context: Context,
+    /// As it was configured last.
+    context: Mutex<Arc<Context>>,
+    /// Told when it is another.
+    configured: Notify,
 }
 
 impl Follower {
     async fn run(&self) {
-        if !self.context.loaded.config.sources.iter().any(|it| it.write_back) {
+        let mut news = self.live.news();
+        loop {
+            let context = self.context.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            self.write(&context).await;
+            // What could not be written is tried again with the next change, or in a while.
+            let changed = tokio::time::timeout(Duration::from_secs(60), news.changed());
+            tokio::select! {
+                changed = changed => if matches!(changed, Ok(Err(_))) {
+                    return;
+                },
+                () = self.configured.notified() => {}
+            }
+        }
+    }
+
+    fn reconfigure(&self, context: Context) {
+        *self.context.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(context);
+        self.configured.notify_one();
+    }
+
+    async fn write(&self, context: &Context) {
+        if !context.loaded.config.sources.iter().any(|it| it.write_back) {
             return;
         }
-        let declared: Vec<Declared> = match sources::configured(&self.context) {
+        let declared: Vec<Declared> = match sources::configured(context) {
             Ok(declared) => declared,
             Err(error) => return tracing::error!(%error, "no file follows the database"),
         };
-        let mut news = self.live.news();
-        loop {
-            let (limits, author) = (self.context.loaded.limits(), self.context.author(None));
-            match self.follow(&declared, &limits, &author).await {
-                Ok(followed) => write_back::tell(&followed),
-                Err(error) => tracing::error!(%error, "the files that follow are not written yet"),
-            }
-            // What could not be written is tried again with the next change, or in a while.
-            let wait = tokio::time::timeout(Duration::from_secs(60), news.changed()).await;
-            if matches!(wait, Ok(Err(_))) {
-                return;
-            }
+        let (limits, author) = (context.loaded.limits(), context.author(None));
+        match self.follow(&declared, &limits, &author).await {
+            Ok(followed) => write_back::tell(&followed),
+            Err(error) => tracing::error!(%error, "the files that follow are not written yet"),
         }
     }
 

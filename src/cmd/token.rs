@@ -3,6 +3,7 @@ use clap::Subcommand;
 use miette::miette;
 use serde::Serialize;
 use setpoint_ops::database::{self, Access, Database};
+use setpoint_ops::setting;
 use setpoint_ops::time;
 use setpoint_ops::token::{self, Listed, Role, Secret, State, Token};
 
@@ -83,11 +84,18 @@ async fn create(
     let namespaces = (!only.is_empty()).then_some(only);
     let author = &context.loaded.config.actor;
     let work = async |db: &Database| {
-        token::create(db, name, role.into(), namespaces, expires, author, now).await
+        let known = setting::namespaces(&db.connection).await?;
+        let made = token::create(db, name, role.into(), namespaces, expires, author, now).await?;
+        Ok((known, made))
     };
     let settings = context.loaded.database_settings();
-    let (token, secret) =
+    let (known, (token, secret)) =
         database::using(&context.location(), Access::Write, settings, work).await?;
+    let declared = &context.loaded.config.namespaces;
+    let is_known = |it: &&String| known.contains(it) || declared.contains_key(*it);
+    for other in token.namespaces.iter().flatten().filter(|it| !is_known(it)) {
+        console::tell(format_args!("warning: there is no namespace `{other}` yet"));
+    }
     tracing::info!(token = token.name, role = token.role.as_str(), "created a token");
     hand_over(context, &token, &secret).map_err(|error| {
         miette!(

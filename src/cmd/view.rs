@@ -8,11 +8,22 @@ use owo_colors::Style;
 use serde::Serialize;
 use setpoint_ops::TypedValue;
 use setpoint_ops::apply::Applied;
+use setpoint_ops::live::KeptOut;
 use setpoint_ops::plan::{Change, Class, FoundSecret, Plan};
 use setpoint_ops::secret::hidden;
 
 use super::{Context, How};
 use crate::console::{self, Exit};
+
+/// Says of settings that are shown that the service does not give them to programs.
+pub(super) fn kept_out(settings: &[KeptOut]) {
+    for KeptOut { layer, key, reason } in settings {
+        console::tell(format_args!(
+            "warning: `{key}` of layer `{layer}` is kept out by the service, programs have its \
+             last valid value: {reason}"
+        ));
+    }
+}
 
 /// Shows a plan that is not carried out, and writes it where it is wanted.
 pub(super) fn planned(context: &Context, how: &How, plan: &Plan) -> miette::Result<Exit> {

@@ -75,6 +75,8 @@ fn a_token_is_printed_alone_on_standard_output(world: &World) {
     assert_snapshot!(shown, @r"
     token `ci`: viewer of all namespaces, until it is revoked
     it is shown this once: keep it where secrets are kept
+    warning: there is no namespace `a` yet
+    warning: there is no namespace `b` yet
     token `coach`: editor of a, b, until 2999-01-31T00:00:00.000Z
     it is shown this once: keep it where secrets are kept
     ");

@@ -36,6 +36,8 @@ pub(crate) enum Wish {
 /// Where edits go.
 pub(super) struct Place {
     pub namespace: String,
+    /// Whether the request has named it.
+    pub is_named: bool,
     pub layer: Option<String>,
 }
 
@@ -183,9 +185,16 @@ impl Wish {
             Self::Edits(text) => edits(service, snapshot, place, &text, author),
             Self::Import(wish) => import_plan(service, &wish, &place.namespace, author).await,
             Self::Revert(wish) => {
-                let (target, keys) = (wish.target()?, keys(&wish.keys)?);
+                let target = wish.target()?;
+                let layer =
+                    place.layer.map(|it| service.layer(snapshot, &place.namespace, Some(it)));
+                let part = revert::Part {
+                    layer: layer.transpose()?,
+                    keys: keys(&wish.keys)?,
+                    namespace: Some(place.namespace).filter(|_| place.is_named),
+                };
                 let db = service.reader().await?;
-                let plan = revert::plan(&db, target, &keys, strategy(wish.strategy), author).await;
+                let plan = revert::plan(&db, target, &part, strategy(wish.strategy), author).await;
                 Ok(without_files(service.answer(plan)?))
             }
             Self::Reset(wish) => {
@@ -209,7 +218,7 @@ fn edits(
     text: &RawValue,
     author: Author,
 ) -> ApiResult<Import> {
-    let Place { namespace, layer } = place;
+    let Place { namespace, layer, .. } = place;
     let layer = service.layer(snapshot, &namespace, layer)?;
     let bytes = text.get().as_bytes();
     let edits = document::read(service, snapshot, &namespace, bytes, None, false)?;

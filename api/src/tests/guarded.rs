@@ -12,6 +12,7 @@ use setpoint_ops::token::{self, Role};
 use tokio::sync::Semaphore;
 
 use super::{World, space};
+use crate::access::Caller;
 use crate::feed::{Feed, Wants};
 use crate::service::{Setup, now};
 
@@ -142,4 +143,27 @@ async fn who_comes_back_after_something_else_was_declared_is_told_everything() {
     let told = world.listen(Some(position)).next().await;
 
     assert!(told.is_reload && told.text.contains(r#""reason":"reconfigured""#), "{}", told.text);
+}
+
+#[tokio::test]
+async fn whoever_listens_is_refused_as_soon_as_the_token_is_revoked() {
+    let world = World::imported().await.with_token("v", Role::Viewer, None).await;
+    let caller = Caller { name: "v".into(), role: Role::Viewer, namespaces: None };
+    let refused = tokio::spawn(crate::listen::refused(world.service.clone(), caller));
+
+    token::revoke(world.service.live.writer().unwrap(), "v", "test", now()).await.unwrap();
+    world.service.live.catch_up().await.unwrap();
+
+    let error = crate::problem::ApiError::problem(&mut refused.await.unwrap()).code.clone();
+    assert_eq!(error, "token::revoked");
+}
+
+#[tokio::test]
+async fn a_token_is_not_called_as_those_who_have_none() {
+    let world = World::imported().await.with_token("root", Role::Admin, None).await;
+
+    for name in ["local", "sql"] {
+        let refused = world.post("/api/tokens", json!({"name": name, "role": "viewer"})).await;
+        assert_eq!(refused.said(), (422, "token::taken"));
+    }
 }

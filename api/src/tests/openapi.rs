@@ -1,6 +1,9 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+use setpoint_client::types::{ClientFrame, ServerFrame};
+
 use super::World;
 
 /// The document is kept beside the code, so that a change of what programs rely on is seen.
@@ -21,6 +24,28 @@ async fn the_document_that_is_kept_is_the_one_that_is_served() {
         "api/openapi.json is stale; `SETPOINT_UPDATE=1 cargo nextest run -p setpoint-api openapi` \
          writes it"
     );
+}
+
+#[tokio::test]
+async fn the_frames_of_the_document_are_those_that_are_spoken() {
+    let world = World::new().await;
+
+    let served = world.get("/api/openapi.json").await.body;
+
+    let examples = |side: &str| -> Vec<Value> {
+        let all = served["components"]["schemas"][side]["oneOf"].as_array().unwrap().clone();
+        let name = |it: &Value| it["$ref"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        all.iter().map(|it| served["components"]["schemas"][name(it)]["example"].clone()).collect()
+    };
+    for example in examples("ServerFrame") {
+        let frame: ServerFrame = serde_json::from_value(example.clone()).unwrap();
+        let again = serde_json::to_value(&frame).unwrap();
+        assert_eq!(again, example);
+    }
+    for example in examples("ClientFrame") {
+        let frame: ClientFrame = serde_json::from_value(example.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&frame).unwrap(), example);
+    }
 }
 
 #[tokio::test]

@@ -48,8 +48,34 @@ pub(super) fn may_tell(key: &str) -> bool {
 pub(super) fn of<S: AsRef<str>>(segments: &[S]) -> Named {
     let Some((last, above)) = segments.split_last() else { return Named::Plain };
     let own = own(last.as_ref(), above.last().map(AsRef::as_ref));
-    let holders = above.iter().map(|segment| holder(segment.as_ref()));
-    holders.fold(own, Named::max)
+    let (mut is_told_of, mut seen) = (false, segments.len());
+    let mut named = own;
+    for at in (0..above.len()).rev() {
+        let holder = holder(above[at].as_ref());
+        if holder == Named::Plain {
+            continue;
+        }
+        while seen > at + 1 {
+            seen -= 1;
+            is_told_of |= describes(segments[seen].as_ref());
+        }
+        named = named.max(match (holder, is_told_of) {
+            (Named::Anything, true) => Named::Text,
+            (_, true) => Named::Plain,
+            (holder, false) => holder,
+        });
+    }
+    named
+}
+
+/// Whether a name tells something about what it lies in, such as how long a password is.
+fn describes(segment: &str) -> bool {
+    let words = words(segment);
+    let first = words.first().is_some_and(|it| ASKING.contains(&&**it));
+    let counts = words.iter().any(|it| COUNTING.contains(&&**it));
+    first
+        || counts
+        || words.last().is_some_and(|it| ABOUT.split(' ').any(|about| about == singular(it)))
 }
 
 /// As many words at the end of a name are looked at.
@@ -75,15 +101,26 @@ fn own(segment: &str, parent: Option<&str>) -> Named {
 
 /// What a map of this name says of everything in it.
 fn holder(segment: &str) -> Named {
+    if !may_tell(segment) {
+        return Named::Plain;
+    }
     let mut words = words(segment);
     strip_qualifiers(&mut words);
+    let named = by_words(&words);
     let holds = match words.last().map(|word| &**word) {
         Some("secrets" | "credentials" | "passwords" | "passphrases") => true,
         Some("tokens") => words.len() > 1,
         Some("keys") => true,
         _ => false,
     };
-    if holds && by_words(&words) > Named::Plain { Named::Anything } else { Named::Plain }
+    match (holds, named) {
+        (true, named) if named > Named::Plain => Named::Anything,
+        // One password that is a map, as in `password.current`.
+        (false, Named::Anything) if !words.first().is_some_and(|it| DOING.contains(&&**it)) => {
+            Named::Text
+        }
+        _ => Named::Plain,
+    }
 }
 
 fn by_words(words: &[Cow<'_, str>]) -> Named {
@@ -190,6 +227,24 @@ const ASKING: &[&str] = &[
 
 /// Right before its last word, these say that it is known to all or lies elsewhere.
 const ELSEWHERE: &[&str] = &["public", "publishable", "existing", "pull"];
+
+/// As its last word, these make a name in the map of a secret one of how it is made, kept or
+/// asked for.
+const ABOUT: &str = "\
+    age algorithm attempt backend blank body button character charset complexity cookie cost \
+    date day description dir directory enabled encoding endpoint engine env error expiration \
+    expire expiry field file format header hint history host hour id interval invalid issuer \
+    iteration kind label length level link long manager message minute missing mode month \
+    name namespace path pattern period placeholder policy port prefix prompt provider ref \
+    regex region requirement retry rotation round rule second short size source store \
+    strength subject template text time timeout title ttl type uri url variable version weak \
+    year";
+
+/// As its first word, these make a name in which `password` is last one of something to do.
+const DOING: &[&str] = &[
+    "reset", "change", "update", "recover", "lost", "create", "generate", "set", "check", "verify",
+    "confirm", "validate",
+];
 
 /// What else is called a token, as in tokenizers and design systems.
 const NO_TOKEN: &[&str] =

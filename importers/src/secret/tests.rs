@@ -48,6 +48,9 @@ fn the_last_words_of_a_name_make_it_a_secret() {
         "aws_credentials.id",
         "api_keys.openai",
         "a.passwords.b.c",
+        "db.password.x",
+        "db.password.a.b",
+        "oauth.client_secret.current",
     ];
 
     assert_eq!(secrets(&names), names);
@@ -92,6 +95,15 @@ fn what_only_talks_about_a_secret_is_none() {
         "public_token",
         "hash",
         "monkey",
+        "password.policy",
+        "password.policy.name",
+        "password.reset_url",
+        "password.hash_algorithm",
+        "login.password.label",
+        "client_secret.file",
+        "reset_password.greeting",
+        "forgot_password.link",
+        "access_token.audience",
     ];
 
     assert_eq!(secrets(&names), Vec::<&str>::new());
@@ -102,6 +114,7 @@ fn the_kind_of_a_value_decides_with_its_name() {
     let lines = [
         "password = 1234",
         "secrets.door = 1234",
+        "users = [{\"password\": {\"old\": \"b\"}}]",
         "api_key = \" x \"",
         "api_keys = [\"a\"]",
         "passwords = [1, 2]",
@@ -124,6 +137,9 @@ fn the_kind_of_a_value_decides_with_its_name() {
         "TOKENS = \"4096\"",
         "api_keys = [\"env:A\", \"file:b\"]",
         "users = [{\"name\": \"a\", \"password\": null}]",
+        "secrets.rotation_days = 30",
+        "password.min_length = 12",
+        "password.rules.digits = 2",
     ];
 
     assert_eq!(secrets(&lines), lines);

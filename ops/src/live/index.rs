@@ -1,6 +1,7 @@
 //! What of a namespace is searched, kept beside the snapshot and brought along with it: what a
 //! setting has in letters is computed once.
 
+use std::collections::HashSet;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
@@ -89,6 +90,18 @@ impl Index {
         let rows = self.rows.len().div_ceil(cores).max(WORTH_A_THREAD);
         let parts = self.rows.chunks(rows).map(|part| part.iter().map(|it| (it, it.letters)));
         rank(query, parts, |row| row.fields(), limit)
+    }
+}
+
+impl Snapshot {
+    /// The keys in what `view` shows of `namespace` that `query` is found in.
+    pub fn found(&self, namespace: &str, view: View<'_>, query: &Query) -> HashSet<Key> {
+        let declared = self.declared(namespace);
+        let rows = self.list(namespace, view, None, None).map(|it| Row::new(it.clone(), &declared));
+        let rows: Vec<Row> = rows.collect();
+        let hits =
+            rank(query, [rows.iter().map(|it| (it, it.letters))], |it| it.fields(), rows.len());
+        hits.into_iter().map(|it| it.item.entry.setting.key.clone()).collect()
     }
 }
 

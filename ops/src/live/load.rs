@@ -14,7 +14,7 @@ use super::news::{Moved, News};
 use super::policy::Policy;
 use super::snapshot::{Entry, Refused, Snapshot};
 use crate::setting::Setting;
-use crate::{Error, Result, bulk, rows};
+use crate::{Result, bulk, rows};
 
 /// A value as the log or the table of live values has it.
 struct Row {
@@ -208,8 +208,7 @@ async fn last_good(
     }
 }
 
-/// Looks at a row. What came by SQL was looked at by nobody before; of the rest only what has
-/// been declared a secret since then is kept out.
+/// Looks at a row.
 fn read(row: Row, policy: &Policy) -> Read {
     let Row { namespace, layer, key, value, format, revision, at, actor, channel } = row;
     let refused = |key: String, at, reason: String, stored| {
@@ -226,12 +225,7 @@ fn read(row: Row, policy: &Policy) -> Read {
         Err(error) => return refused(key.to_string(), at, error.to_string(), None),
     };
     let declared = policy.space(&namespace);
-    let reason = match channel.as_deref() {
-        Some("sql") => declared.check(&key, &value).err(),
-        _ if declared.may_show(&key, &value) => None,
-        _ => Some(Error::SecretValue { key: key.to_string() }),
-    };
-    if let Some(reason) = reason {
+    if let Some(reason) = declared.keeps_out(channel.as_deref(), &key, &value) {
         return refused(key.to_string(), at, reason.to_string(), Some(value));
     }
     Read::Setting(Setting {

@@ -82,8 +82,23 @@ impl Space {
         }
     }
 
+    /// Why a stored value is given to no program, if it is not. What came by SQL was looked at by
+    /// nobody before; of the rest only what has been declared a secret since then is kept out.
+    pub(super) fn keeps_out(
+        &self,
+        channel: Option<&str>,
+        key: &Key,
+        value: &TypedValue,
+    ) -> Option<Error> {
+        match channel {
+            Some("sql") => self.check(key, value).err(),
+            _ if self.may_show(key, value) => None,
+            _ => Some(Error::SecretValue { key: key.to_string() }),
+        }
+    }
+
     /// Whether a program may see what was stored earlier: no secret, whatever was declared then.
-    pub(super) fn may_show(&self, key: &Key, value: &TypedValue) -> bool {
+    fn may_show(&self, key: &Key, value: &TypedValue) -> bool {
         self.secrets.secret.is_empty() || !self.secrets.is_secret(key, value)
     }
 

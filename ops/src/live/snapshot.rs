@@ -162,6 +162,12 @@ impl Snapshot {
         self.spaces.contains_key(namespace) || self.policy.declares(namespace)
     }
 
+    /// Whether there is such a layer: one that may hold settings, or has some.
+    pub fn has_layer(&self, namespace: &str, layer: &str) -> bool {
+        let holds = || self.space(namespace).is_some_and(|it| it.layers.contains_key(layer));
+        self.declared(namespace).has_layer(layer) || holds()
+    }
+
     pub fn space(&self, namespace: &str) -> Option<&Space> {
         self.spaces.get(namespace)
     }
@@ -319,6 +325,11 @@ impl Space {
 
     pub fn is_empty(&self) -> bool {
         self.effective.is_empty()
+    }
+
+    /// The layers that have, or had, settings.
+    pub(super) fn layer_names(&self) -> impl Iterator<Item = &str> {
+        self.layers.keys().map(|it| &**it)
     }
 
     fn get(&self, view: View<'_>, key: &str) -> Option<&Arc<Entry>> {

@@ -71,8 +71,9 @@ async fn carry_out(shared: &Shared, mut batch: Vec<Job>) {
         }
         Err(error) => error,
     };
-    let is_of_one =
-        matches!(&error, Error::Database(_)) && !error.is_of_the_connection() && batch.len() > 1;
+    let is_of_one = matches!(&error, Error::Database(_) | Error::NulCharacter { .. })
+        && !error.is_of_the_connection()
+        && batch.len() > 1;
     for mut job in batch {
         let done = match is_of_one {
             // One of them may be what the database does not take.

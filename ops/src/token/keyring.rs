@@ -80,6 +80,11 @@ impl Keyring {
         good(token.ok_or(Refused::Unknown)?, now)
     }
 
+    /// When the token of this name expires, if it does.
+    pub fn expiry(&self, name: &str) -> Option<DateTime<Utc>> {
+        self.tokens.values().find(|it| it.name == name).and_then(|it| it.expiry)
+    }
+
     /// The token of this name, if it is still good: for connections that outlive a request.
     ///
     /// # Errors

@@ -189,7 +189,9 @@ impl Program {
                 reset::plan(&snapshot, &target, author()).await?
             }
             Act::Revert { target, prefix, strategy, .. } => {
-                revert::plan(&snapshot, *target, prefix.as_slice(), *strategy, author()).await?
+                let keys = prefix.iter().cloned().collect();
+                let part = revert::Part { keys, ..revert::Part::default() };
+                revert::plan(&snapshot, *target, &part, *strategy, author()).await?
             }
         };
         drop(snapshot);

@@ -106,3 +106,32 @@ fn a_configuration_that_cannot_be_read_leaves_the_service_as_it_was() {
     server.wait_for("the configuration stays as it was");
     assert_eq!(server.put("/api/settings/a.k0?layer=site", r#"{"value": "y"}"#).status, 200);
 }
+
+#[test]
+fn what_needs_a_restart_is_named_and_the_rest_is_taken() {
+    let world = World::sqlite();
+    let server = Server::start(ready(&world));
+    let later = "[[source]]\npath = 'settings.yaml'\nwrite_back = true\n";
+    let server_later = "poll_ms = 300\nlisten = '127.0.0.1:1'\n";
+    let again = CONFIGURATION.replace("poll_ms = 200\n", server_later);
+
+    world.write("setpoint.toml", format!("{again}\n{later}"));
+    server.signal("HUP");
+
+    server.wait_for("these need a restart: server.listen, server.poll_ms");
+    assert_eq!(server.put("/api/settings/end", r#"{"value": 7}"#).status, 200);
+    super::eventually("a file follows that is declared by now", || {
+        world.read("settings.yaml").contains("end: 7")
+    });
+}
+
+#[test]
+fn a_body_that_is_too_large_is_refused_and_its_sender_hears_so() {
+    let world = World::sqlite();
+    let server = Server::start(ready(&world));
+
+    let large = format!("{{\"a\": \"{}\"}}", "x".repeat(3 << 20));
+    let refused = server.send("POST", "/api/settings/update", &large);
+
+    assert_eq!(refused.problem(), (413, "request::too_large".to_owned()));
+}

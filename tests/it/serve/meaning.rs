@@ -69,6 +69,11 @@ fn an_invalid_change_by_sql_is_kept_out_until_a_valid_one_heals_it(world: &World
         world.sql(invalid) == format!("base|a.k1|{first}\nbase|a.hidden|{}", first + 1)
     });
     server.wait_for("kept out a change made by SQL");
+    for command in [&["get", "a.k1"][..], &["list", "--prefix", "a"], &["export"]] {
+        let said = world.run(command).stderr;
+        let warning = "warning: `a.k1` of layer `base` is kept out by the service";
+        assert!(said.contains(warning) && !said.contains("a.k0"), "{said}");
+    }
 
     world.sql("UPDATE setting SET value = '\"short\"' WHERE key = 'a.k1'");
     assert_eq!(server.put("/api/settings/a.k2", r#"{"value": "y"}"#).status, 200);

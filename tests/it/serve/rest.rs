@@ -15,6 +15,7 @@ on_both![
     plans_of_every_kind_are_carried_out_and_heard_of,
     what_sql_wrote_and_is_kept_out_is_audited,
     files_and_settings_are_brought_together,
+    a_nul_character_is_refused_and_fails_nothing,
 ];
 
 const APP: &str = "http:\n  port: 8080  # listen\n  host: localhost\nphysics:\n  mode: fast\n";
@@ -164,5 +165,43 @@ fn files_and_settings_are_brought_together(world: &World) {
 
     assert_eq!(get(&server, "/api/drift?all=true")["drift"], json!([]));
     assert!(world.read("app.yaml").contains("port: 1  # listen"));
+    assert_eq!(world.run(&["verify"]).status, 0);
+}
+
+fn a_nul_character_is_refused_and_fails_nothing(world: &World) {
+    let server = served(world);
+    let body = r#"{"value": 1}"#;
+
+    for (method, path) in [
+        ("GET", "/api/settings/a%00b"),
+        ("GET", "/api/settings?prefix=%00"),
+        ("GET", "/api/revisions?actor=%00"),
+        ("GET", "/api/audit?ns=%00"),
+        ("PUT", "/api/settings/http.port?reason=%00"),
+        ("PUT", "/api/settings/http.port?layer=user:%00"),
+        ("POST", "/api/plans/sha256:%00/apply"),
+        ("DELETE", "/api/tokens/%00"),
+    ] {
+        let refused = server.send(method, path, if method == "PUT" { body } else { "" });
+        assert_eq!(refused.problem(), (400, "request::nul".to_owned()), "{method} {path}");
+    }
+
+    // In a body it is no part of the address: what would be written down is refused.
+    let mut plan = post(&server, "/api/plans", json!({"edits": {"own": 1}}));
+    plan["reason"] = json!("a\u{0}b");
+    let hash = plan["hash"].as_str().unwrap().to_owned();
+    for (path, body) in [
+        (format!("/api/plans/{hash}/apply"), plan),
+        ("/api/drift/ignore".to_owned(), json!({"names": ["\u{0}"]})),
+        ("/api/tokens".to_owned(), json!({"name": "\u{0}", "role": "viewer"})),
+        ("/api/plans".to_owned(), json!({"import": {"sources": ["\u{0}"]}})),
+        ("/api/plans".to_owned(), json!({"revert": {"to": 1, "keys": ["\"\\u0000\""]}})),
+    ] {
+        let refused = server.send("POST", &path, &body.to_string());
+        assert!(refused.status < 500, "{path}: {refused}");
+    }
+    // A value is kept as JSON, which has an escape for it.
+    assert_eq!(server.put("/api/settings/own", r#"{"value": "a\u0000b"}"#).status, 200);
+    assert_eq!(get(&server, "/api/settings/own")["value"], "a\u{0}b");
     assert_eq!(world.run(&["verify"]).status, 0);
 }
