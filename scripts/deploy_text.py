@@ -25,8 +25,6 @@ EXPECTED = {
     "setpoint_backup_last_success_timestamp_seconds",
     "setpoint_backup_last_verified_timestamp_seconds",
     "setpoint_backup_size_bytes",
-    "process_start_time_seconds",
-    "hotreload_failed_total",
     "setpoint backup",
     "setpoint jobs",
     "setpoint confirm",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use metrics::counter;
+use metrics::Counter;
 use poem::http::StatusCode;
 use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
@@ -33,6 +33,8 @@ pub(crate) struct Accepting {
     pub tls: Option<Tls>,
     /// How many at a time.
     pub connections: usize,
+    /// Counts those that were too many.
+    pub refused: Counter,
     /// How long a client may take nothing of what is sent to it.
     pub patience: Duration,
     pub closed: CancellationToken,
@@ -89,7 +91,7 @@ async fn run(accepting: Accepting, made: mpsc::Sender<(Connection, SocketAddr)>)
         };
         let Ok(permit) = leave.clone().try_acquire_owned() else {
             // Closed at once: a client that waits would not know why.
-            counter!("connections_refused_total").increment(1);
+            accepting.refused.increment(1);
             if !is_full {
                 tracing::warn!(limit = accepting.connections, "refusing connections: too many");
             }

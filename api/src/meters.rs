@@ -1,8 +1,10 @@
 //! What an operator looks at, as Prometheus reads it.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use metrics::{
-    Counter, Gauge, Histogram, Label, counter, describe_counter, describe_gauge,
-    describe_histogram, gauge, histogram,
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -17,6 +19,8 @@ pub(crate) struct Meters {
     pub websockets: Gauge,
     pub event_streams: Gauge,
     pub reloads: Counter,
+    pub reloads_failed: Counter,
+    pub connections_refused: Counter,
     pub sent: Counter,
     pub resyncs: Counter,
     pub dropped: Counter,
@@ -56,6 +60,7 @@ impl Meters {
         describe_gauge!("websocket_connections_active", "WebSockets that are open");
         describe_gauge!("sse_connections_active", "Event streams that are open");
         describe_counter!("hotreload_events_total", "Revisions that became live, by their channel");
+        describe_counter!("hotreload_failed_total", "Configurations that could not be taken");
         describe_counter!("news_sent_total", "Messages about changes that were sent to clients");
         describe_counter!("news_resync_total", "Times that a client had to be sent everything");
         describe_counter!("clients_dropped_total", "Clients that were dropped for their silence");
@@ -71,6 +76,7 @@ impl Meters {
         describe_gauge!("process_resident_memory_bytes", "Memory of this process");
         describe_gauge!("process_start_time_seconds", "When this process started, in Unix time");
         describe_gauge!("process_cpu_seconds_total", "CPU time of this process");
+        gauge!("process_start_time_seconds").set(since_1970().as_secs_f64());
         Self {
             handle,
             read: counter!("settings_read_total"),
@@ -80,7 +86,9 @@ impl Meters {
             search_duration: histogram!("settings_search_duration"),
             websockets: gauge!("websocket_connections_active"),
             event_streams: gauge!("sse_connections_active"),
-            reloads: counter!("hotreload_events_total", vec![Label::new("channel", "config")]),
+            reloads: counter!("hotreload_events_total", "channel" => "config"),
+            reloads_failed: counter!("hotreload_failed_total", "channel" => "config"),
+            connections_refused: counter!("connections_refused_total"),
             sent: counter!("news_sent_total"),
             resyncs: counter!("news_resync_total"),
             dropped: counter!("clients_dropped_total"),
@@ -98,4 +106,8 @@ impl Meters {
     pub(crate) fn upkeep(&self) {
         self.handle.run_upkeep();
     }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

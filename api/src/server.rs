@@ -110,6 +110,7 @@ impl Bound {
             address: self.address,
             tls: self.tls.clone(),
             connections,
+            refused: service.meters.connections_refused.clone(),
             // Those who listen are told why before that.
             patience: service.setup.load().client_timeout + Duration::from_secs(1),
             closed: closed.clone(),
@@ -141,6 +142,11 @@ impl Running {
         self.service.setup.store(Arc::new(setup));
         self.service.meters.reloads.increment(1);
         Ok(())
+    }
+
+    /// Counts that a configuration could not be taken, for those who look at the metrics.
+    pub fn stays_as_it_was(&self) {
+        self.service.meters.reloads_failed.increment(1);
     }
 
     /// Whether it serves still.

@@ -104,6 +104,7 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
                     notify(&reloading());
                     match reload(&started, &running, is_local).await {
                         Err(report) => {
+                            running.stays_as_it_was();
                             tracing::error!(error = %report, "the configuration stays as it was");
                             console::tell(format_args!(
                                 "the configuration stays as it was: {report}"
