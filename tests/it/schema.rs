@@ -163,7 +163,8 @@ fn database_status_lists_the_steps(world: &World) {
     m20261121_000003_watch_raw_sql       applied
     m20261121_000004_create_audit_views  applied
     m20261121_000005_reconcile           applied
-    m20261121_000006_serve               missing
+    m20261121_000006_serve               applied
+    m20261121_000008_job                 missing
     ");
 }
 
