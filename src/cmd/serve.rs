@@ -8,6 +8,7 @@ use chrono::Utc;
 use miette::{Diagnostic, IntoDiagnostic};
 use setpoint_api::{Setup, Tls, bind};
 use setpoint_ops::database::Access;
+use setpoint_ops::job::Scheduler;
 use setpoint_ops::live::{self, Following, Live, Policy};
 use setpoint_ops::plan::Author;
 use setpoint_ops::schema::Schema;
@@ -16,7 +17,7 @@ use setpoint_ops::write_back::{Followed, follow};
 use setpoint_ops::{Error, Limits};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Context, Exit, sources, write_back};
+use super::{Context, Exit, jobs, sources, write_back};
 use crate::config::{self, ConfigError, Loaded};
 use crate::console;
 
@@ -76,6 +77,7 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     }
     let (url, connections) = (bound.url(), server.connections);
     let setup = setup(&context, is_local)?;
+    let scheduled = jobs::start(&live, &context)?;
     let follower = Follower { live: live.clone(), context };
     let running = bound.start(live, setup, connections)?;
     let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
@@ -93,7 +95,7 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
                 () = &mut following, if is_following => is_following = false,
                 () = heard(&mut hangup) => {
                     notify(&reloading());
-                    if let Err(report) = reload(&follower.context, &running, is_local).await {
+                    if let Err(report) = reload(&follower.context, &running, &scheduled, is_local).await {
                         tracing::error!(error = %report, "the configuration stays as it was");
                         console::tell(format_args!("the configuration stays as it was: {report}"));
                     } else {
@@ -107,7 +109,8 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     drop(follower);
     console::tell("stopping once everything is answered");
     notify(&[sd_notify::NotifyState::Stopping]);
-    running.stop().await.into_diagnostic()?;
+    let (stopped, ()) = tokio::join!(running.stop(), scheduled.stop());
+    stopped.into_diagnostic()?;
     closing.close().await?;
     Ok(Exit::Done)
 }
@@ -134,6 +137,7 @@ fn reloading() -> Vec<sd_notify::NotifyState<'static>> {
 async fn reload(
     context: &Context,
     running: &setpoint_api::Running,
+    scheduled: &Scheduler,
     is_local: bool,
 ) -> miette::Result<()> {
     let loaded = config::load(&context.flags)?;
@@ -145,7 +149,10 @@ async fn reload(
         json: context.json,
     };
     let (setup, policy) = (setup(&again, is_local)?, policy(&again.loaded)?);
-    Ok(running.reconfigure(setup, policy).await?)
+    let jobs = jobs::setup(&again)?;
+    running.reconfigure(setup, policy).await?;
+    scheduled.reconfigure(jobs);
+    Ok(())
 }
 
 fn tls(loaded: &Loaded, args: &Args) -> miette::Result<Option<Tls>> {
