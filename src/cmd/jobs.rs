@@ -55,8 +55,8 @@ pub(super) async fn run(context: &Context, command: Command) -> miette::Result<E
 }
 
 /// Has the service run the jobs.
-pub(super) fn start(live: &Live, context: &Context) -> miette::Result<Scheduler> {
-    Ok(job::start(live.clone(), setup(context)?, Utc::now))
+pub(super) fn start(live: &Live, setup: Setup) -> Scheduler {
+    job::start(live.clone(), setup, Utc::now)
 }
 
 /// What the service runs.

@@ -77,9 +77,11 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     }
     let (url, connections) = (bound.url(), server.connections);
     let setup = setup(&context, is_local)?;
-    let scheduled = jobs::start(&live, &context)?;
+    let scheduled = jobs::setup(&context)?;
     let follower = Follower { live: live.clone(), context };
     let running = bound.start(live, setup, connections)?;
+    // What it measures is counted from here on.
+    let scheduled = jobs::start(&follower.live, scheduled);
     let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
     let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
     let mut hangup = signal(SignalKind::hangup()).into_diagnostic()?;

@@ -203,6 +203,9 @@ impl Reading<'_> {
 
     /// Longer than the time between two runs, it would have one overtake the other.
     fn jitter(&mut self, schedule: &Schedule, jitter: Duration) {
+        if jitter.is_zero() {
+            return;
+        }
         let mut times = Vec::new();
         let mut moment = chrono::DateTime::UNIX_EPOCH;
         while let Some(next) = schedule.after(moment).filter(|_| times.len() < 50) {

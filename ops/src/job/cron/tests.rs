@@ -59,7 +59,7 @@ fn it_does_not_matter_from_when_it_is_looked() {
         while moment < until {
             let next = times.iter().copied().find(|it| *it > moment);
             let found = schedule.after(moment).filter(|it| *it <= until);
-            assert_eq!(found, next, "{} after {moment}", schedule);
+            assert_eq!(found, next, "{schedule} after {moment}");
             moment += chrono::Duration::minutes(17);
         }
     }
