@@ -12,8 +12,9 @@ use std::time::Duration;
 use figment::providers::Serialized;
 use figment::{Figment, Metadata};
 use miette::Diagnostic;
-use setpoint_importers::Limits;
+use setpoint_importers::{Limits, is_reference};
 use setpoint_ops::database::{Location, Settings};
+use setpoint_ops::job::Job;
 use setpoint_ops::schema::{Schema, Schemas};
 use setpoint_ops::secret::{self, Rules};
 use setpoint_ops::setting::{Scope, is_of_user};
@@ -21,6 +22,7 @@ use setpoint_ops::source::{Interpretation, Named};
 use thiserror::Error;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
+mod jobs;
 mod sections;
 mod values;
 
@@ -168,6 +170,12 @@ impl Loaded {
     pub fn values(&self) -> Vec<(String, serde_json::Value, String)> {
         let mut shown = self.config.clone();
         shown.database = self.location().name();
+        for webhook in shown.job.iter_mut().filter_map(|it| it.webhook.as_mut()) {
+            // Whoever has such an URL may use it.
+            if !is_reference(webhook) {
+                "****".clone_into(webhook);
+            }
+        }
         let Ok(serde_json::Value::Object(members)) = serde_json::to_value(&shown) else {
             unreachable!("a configuration is a map of texts and numbers")
         };
@@ -340,11 +348,17 @@ impl Loaded {
                 });
             }
         }
+        wrong.extend(jobs::faults(self));
         match wrong.len() {
             0 => Ok(()),
             1 => Err(wrong.remove(0)),
             _ => Err(ConfigError::Several { wrong }),
         }
+    }
+
+    /// The jobs that are declared.
+    pub fn jobs(&self) -> Vec<Job> {
+        jobs::declared(self)
     }
 
     fn collect(&self, path: &str, errors: &ValidationErrors, wrong: &mut Vec<ConfigError>) {

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use setpoint_client::types::ValueType;
 use setpoint_ops::drift::{Drift, Report, report};
-use setpoint_ops::secret::Rules;
 use setpoint_ops::token::Role;
-use setpoint_ops::{Error, TypedValue, ignore, reset, time};
+use setpoint_ops::{Error, ignore, reset, time};
 
 use crate::Tags;
 use crate::access::Caller;
@@ -180,7 +179,7 @@ impl DriftApi {
         report.drift.retain(|it| visible.as_ref().is_none_or(|all| all.contains(&it.namespace)));
         let rules = self.0.rules();
         for one in &mut report.drift {
-            hide(one, &rules(&one.namespace));
+            one.hide(&rules(&one.namespace));
         }
         let ignored = report.drift.len() - report.open().count();
         let drift = match all.unwrap_or_default() {
@@ -315,13 +314,5 @@ impl DriftApi {
             service.answer(found)
         };
         aside(&self.0, work).await
-    }
-}
-
-/// Takes out the values of what is a secret by now.
-fn hide(drift: &mut Drift, rules: &Rules) {
-    let Some(key) = &drift.key else { return };
-    for side in [&mut drift.file, &mut drift.seed, &mut drift.live] {
-        *side = side.take().map(|it| TypedValue { json: rules.shown(key, it.json), ..it });
     }
 }

@@ -3,9 +3,12 @@
 //! Times are UTC text such as `2026-05-01T12:00:00.000Z`, values are JSON text.
 
 pub mod change;
+pub mod drift_report;
 pub mod head;
 pub mod ignored_drift;
 pub mod invalid_change;
+pub mod job;
+pub mod job_run;
 pub mod outbox;
 pub mod removed_key;
 pub mod resolution;

@@ -15,6 +15,7 @@ use crate::differing::{Fetched, Row, differing, seeds_of};
 use crate::ignore::{self, Ignored};
 use crate::import::{Difference, differences};
 use crate::plan::{Origin, SourceStatus};
+use crate::secret::Rules;
 use crate::source::{Declared, Imported, ReadSource, imported, read, read_bytes, with_known};
 use crate::{Error, Result, hash, rows};
 
@@ -379,6 +380,14 @@ impl Drift {
         }
     }
 
+    /// Takes out the values of what is a secret by now.
+    pub fn hide(&mut self, rules: &Rules) {
+        let Some(key) = &self.key else { return };
+        for side in [&mut self.file, &mut self.seed, &mut self.live] {
+            *side = side.take().map(|it| TypedValue { json: rules.shown(key, it.json), ..it });
+        }
+    }
+
     /// What names it: its key, or else its file.
     pub fn name(&self) -> &str {
         let key = self.key.as_ref().map(Key::as_str);
@@ -410,6 +419,31 @@ impl Drift {
 }
 
 impl Kind {
+    pub const ALL: [Self; 8] = [
+        Self::FileMissing,
+        Self::FileUnreadable,
+        Self::ImportUnknown,
+        Self::EditedHere,
+        Self::UpdateAvailable,
+        Self::KeyRemoved,
+        Self::Both,
+        Self::UnknownKey,
+    ];
+
+    /// Its name for programs, as JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FileMissing => "file-missing",
+            Self::FileUnreadable => "file-unreadable",
+            Self::ImportUnknown => "import-unknown",
+            Self::EditedHere => "edited-here",
+            Self::UpdateAvailable => "update-available",
+            Self::KeyRemoved => "key-removed",
+            Self::Both => "both",
+            Self::UnknownKey => "unknown-key",
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::FileMissing => "file missing",

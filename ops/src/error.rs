@@ -274,6 +274,26 @@ pub enum Error {
     )]
     NoRandomness { reason: String },
 
+    #[error("there is no job `{job}`")]
+    #[diagnostic(code(job::unknown), help("{help}"))]
+    UnknownJob { job: String, help: String },
+
+    #[error("job `{job}` is running since {since}, by {instance}")]
+    #[diagnostic(
+        code(job::running),
+        help(
+            "nothing was begun; wait for it: `setpoint jobs history {job}` tells when it is over"
+        )
+    )]
+    JobRunning { job: String, since: String, instance: String },
+
+    #[error("the run of job `{job}` was taken over by another instance")]
+    #[diagnostic(
+        code(job::lost),
+        help("what this one did was not recorded; look at `setpoint jobs history {job}`")
+    )]
+    JobLost { job: String },
+
     #[error(transparent)]
     #[diagnostic(transparent)]
     Edit(#[from] EditError),

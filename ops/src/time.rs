@@ -1,6 +1,7 @@
 //! The one form in which times are stored: UTC, milliseconds, comparable as text.
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
+use sea_orm::DbErr;
 
 use crate::{Error, Result};
 
@@ -25,7 +26,7 @@ pub fn between(
     to: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(Option<String>, Option<String>)> {
-    let moment = |text: &str| match relative(text) {
+    let moment = |text: &str| match length(text) {
         Some(length) => now.checked_sub_signed(length).ok_or_else(|| bad(text)),
         None => until(text, now),
     };
@@ -36,6 +37,16 @@ pub fn between(
         moment(text)?.checked_add_signed(rest).ok_or_else(|| bad(text))
     };
     Ok((from.map(moment).transpose()?.map(stamp), to.map(last).transpose()?.map(stamp)))
+}
+
+/// The moment that a stored text is.
+///
+/// # Errors
+///
+/// If it is none: it was written by hand.
+pub(crate) fn read(text: &str) -> Result<DateTime<Utc>, DbErr> {
+    let read = DateTime::parse_from_rfc3339(text);
+    read.map(|it| it.to_utc()).map_err(|_| DbErr::Type(format!("a stored time is none: {text}")))
 }
 
 /// The moment that a person means: so long from `now` (`12h`, `30d`, `8w`), the start of a day
@@ -52,17 +63,17 @@ pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
         let midnight = day.and_hms_opt(0, 0, 0).ok_or_else(|| bad(text))?;
         return Ok(midnight.and_utc());
     }
-    let length = relative(text).ok_or_else(|| bad(text))?;
+    let length = length(text).ok_or_else(|| bad(text))?;
     now.checked_add_signed(length).ok_or_else(|| bad(text))
 }
 
-/// What `12h`, `30d` and `8w` mean.
-fn relative(text: &str) -> Option<Duration> {
-    let units = [('h', 1), ('d', 24), ('w', 7 * 24)];
-    let (count, hours) =
-        units.into_iter().find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, hours)))?;
+/// What `30s`, `10m`, `12h`, `30d` and `8w` mean; nothing of any other text.
+pub fn length(text: &str) -> Option<Duration> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600), ('w', 7 * 24 * 3600)];
+    let (count, seconds) =
+        units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
     let count: i64 = count.parse().ok()?;
-    Duration::try_hours(count.checked_mul(hours)?)
+    Duration::try_seconds(count.checked_mul(seconds)?)
 }
 
 fn bad(text: &str) -> Error {

@@ -6,7 +6,7 @@ use owo_colors::Style;
 use serde::Serialize;
 use setpoint_ops::drift::{Drift, Kind, counts, report};
 
-use super::{Context, Exit, sources, view};
+use super::{Context, Exit, drift_report, sources, view};
 use crate::console;
 
 /// Tell where files, their last import and the database disagree
@@ -17,7 +17,11 @@ use crate::console;
 ///
 /// Exits with 2 if anything disagrees that is not ignored.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    report: Option<drift_report::Command>,
+
     /// Only these sources, by their path
     #[arg(value_name = "SOURCE", value_hint = ValueHint::FilePath)]
     sources: Vec<PathBuf>,
@@ -33,6 +37,9 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         files: usize,
         ignored: usize,
         drift: Vec<&'a Drift>,
+    }
+    if let Some(command) = args.report {
+        return drift_report::run(context, command).await;
     }
     let configured = sources::configured(context)?;
     let only = match args.sources.is_empty() {

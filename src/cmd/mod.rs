@@ -30,12 +30,14 @@ mod database_steps;
 mod diff;
 mod doctor;
 mod drift;
+mod drift_report;
 mod explain;
 mod export;
 mod get;
 mod history;
 mod ignore;
 mod import;
+mod jobs;
 mod list;
 mod load_test;
 mod man;
@@ -131,6 +133,8 @@ enum Command {
     Audit(audit::Command),
     #[command(subcommand)]
     Token(token::Command),
+    #[command(subcommand)]
+    Jobs(jobs::Command),
     Serve(serve::Args),
     #[command(subcommand)]
     Database(database_steps::Command),
@@ -194,6 +198,7 @@ impl Cli {
             Command::LoadTest(args) => load_test::run(&context, args).await,
             Command::Audit(command) => audit::run(&context, command).await,
             Command::Token(command) => token::run(&context, command).await,
+            Command::Jobs(command) => jobs::run(&context, command).await,
             Command::Serve(args) => serve::run(context, args).await,
             Command::Database(command) => database_steps::run(&context, command).await,
             Command::Config(command) => config_show::run(&context, command),
@@ -229,6 +234,7 @@ impl Command {
                     | Self::LoadTest(_)
                     | Self::Audit(_)
                     | Self::Token(_)
+                    | Self::Jobs(_)
                     | Self::Database(_)
                     | Self::Config(_)
                     | Self::Doctor(_)

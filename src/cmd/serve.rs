@@ -8,6 +8,7 @@ use chrono::Utc;
 use miette::{Diagnostic, IntoDiagnostic};
 use setpoint_api::{Setup, Tls, bind};
 use setpoint_ops::database::Access;
+use setpoint_ops::job::Scheduler;
 use setpoint_ops::live::{self, Following, Live, Policy};
 use setpoint_ops::plan::Author;
 use setpoint_ops::schema::Schema;
@@ -17,7 +18,7 @@ use setpoint_ops::{Error, Limits};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use super::{Context, Exit, sources, write_back};
+use super::{Context, Exit, jobs, sources, write_back};
 use crate::config::{self, ConfigError, Loaded};
 use crate::{console, memory};
 
@@ -78,6 +79,7 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     }
     let (url, connections) = (bound.url(), server.connections);
     let setup = setup(&context, is_local)?;
+    let scheduled = jobs::setup(&context)?;
     let started = Arc::new(context);
     let follower = Follower {
         live: live.clone(),
@@ -85,6 +87,8 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
         configured: Notify::new(),
     };
     let running = bound.start(live, setup, connections)?;
+    // What it measures is counted from here on.
+    let scheduled = jobs::start(&follower.live, scheduled);
     let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
     let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
     let mut hangup = signal(SignalKind::hangup()).into_diagnostic()?;
@@ -102,7 +106,7 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
                 () = &mut following, if is_following => is_following = false,
                 () = heard(&mut hangup) => {
                     notify(&reloading());
-                    match reload(&started, &running, is_local).await {
+                    match reload(&started, &running, &scheduled, is_local).await {
                         Err(report) => {
                             running.stays_as_it_was();
                             tracing::error!(error = %report, "the configuration stays as it was");
@@ -127,7 +131,8 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     drop(follower);
     console::tell("stopping once everything is answered");
     notify(&[sd_notify::NotifyState::Stopping]);
-    running.stop().await.into_diagnostic()?;
+    let (stopped, ()) = tokio::join!(running.stop(), scheduled.stop());
+    stopped.into_diagnostic()?;
     closing.close().await?;
     Ok(Exit::Done)
 }
@@ -154,6 +159,7 @@ fn reloading() -> Vec<sd_notify::NotifyState<'static>> {
 async fn reload(
     context: &Context,
     running: &setpoint_api::Running,
+    scheduled: &Scheduler,
     is_local: bool,
 ) -> miette::Result<Context> {
     let loaded = config::load(&context.flags)?;
@@ -165,7 +171,9 @@ async fn reload(
         json: context.json,
     };
     let (setup, policy) = (setup(&again, is_local)?, policy(&again.loaded)?);
+    let jobs = jobs::setup(&again)?;
     running.reconfigure(setup, policy).await?;
+    scheduled.reconfigure(jobs);
     Ok(again)
 }
 

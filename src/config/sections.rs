@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use setpoint_importers::{Conversion, Limits, Mapping, Pattern};
+use setpoint_ops::job::Declared;
 use validator::{Validate, ValidationError};
 
 use super::BASE;
+use super::jobs::Jobs;
 
 /// `setpoint.toml`
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
@@ -41,6 +43,10 @@ pub(crate) struct Config {
     #[serde(rename = "source")]
     #[validate(nested)]
     pub sources: Vec<Source>,
+    #[validate(nested)]
+    pub jobs: Jobs,
+    /// Checked by `config::jobs`.
+    pub job: Vec<Declared>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
@@ -269,6 +275,8 @@ impl Default for Config {
             log: Log { format: LogFormat::Text, filter: None },
             namespaces: BTreeMap::new(),
             sources: Vec::new(),
+            jobs: Jobs::default(),
+            job: Vec::new(),
         }
     }
 }

@@ -145,7 +145,7 @@ fn scalar(key: &str, text: &str) -> Value {
     match text.parse::<u64>() {
         Ok(number) if is_number => number.into(),
         _ if key == "server__watch" => flag(text),
-        _ if ["server__hosts", "server__origins"].contains(&key) => {
+        _ if ["server__hosts", "server__origins", "jobs__webhook_hosts"].contains(&key) => {
             let items = text.split(',').map(str::trim).filter(|it| !it.is_empty());
             Value::from(items.map(Value::from).collect::<Vec<_>>())
         }

@@ -37,6 +37,7 @@ mod edit;
 mod faults;
 mod history;
 mod invalid;
+mod jobs;
 mod load_test;
 mod merge;
 mod mistakes;

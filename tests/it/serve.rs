@@ -25,7 +25,7 @@ mod life;
 mod meaning;
 mod plain;
 mod rest;
-mod server;
+pub mod server;
 mod slow;
 mod sockets;
 mod trouble;

@@ -1,0 +1,57 @@
+//! Jobs, as Prometheus sees them.
+
+use chrono::{DateTime, Utc};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use setpoint_entity::job_run as runs;
+
+use super::claim::failing;
+use super::{Job, Recorded, State};
+use crate::{Result, time};
+
+const RUNS: &str = "setpoint_job_runs_total";
+const LAST_SUCCESS: &str = "setpoint_job_last_success_timestamp_seconds";
+const DURATION: &str = "setpoint_job_duration_seconds";
+const FAILING: &str = "setpoint_job_failing";
+
+pub(super) fn describe() {
+    describe_counter!(RUNS, "Runs of jobs that ended here, by how they ended");
+    describe_gauge!(LAST_SUCCESS, "When a job last succeeded, in Unix time");
+    describe_histogram!(DURATION, "Seconds that a run took");
+    describe_gauge!(FAILING, "Runs of a job that failed since one succeeded");
+    super::drift::describe();
+}
+
+/// Takes up what was before this program was started.
+pub(super) async fn begin(db: &impl ConnectionTrait, jobs: &[Job]) -> Result<()> {
+    for job in jobs {
+        let label = job.name.clone();
+        gauge!(FAILING, "job" => label.clone()).set(failing(db, &job.name).await? as f64);
+        let last = runs::Entity::find()
+            .filter(runs::Column::Job.eq(&job.name))
+            .filter(runs::Column::State.eq(State::Succeeded.as_str()))
+            .order_by_desc(runs::Column::ScheduledFor)
+            .one(db)
+            .await?;
+        if let Some(at) = last.and_then(|it| time::read(&it.finished_at?).ok()) {
+            gauge!(LAST_SUCCESS, "job" => label).set(at.timestamp() as f64);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn ended(job: &str, recorded: Option<Recorded>, from: DateTime<Utc>, to: DateTime<Utc>) {
+    let outcome = match recorded.map(|it| it.state) {
+        Some(State::Queued) => "retried",
+        Some(state) => state.as_str(),
+        None => "lost",
+    };
+    counter!(RUNS, "job" => job.to_owned(), "outcome" => outcome).increment(1);
+    let took = (to - from).to_std().unwrap_or_default();
+    histogram!(DURATION, "job" => job.to_owned()).record(took.as_secs_f64());
+    let Some(recorded) = recorded else { return };
+    gauge!(FAILING, "job" => job.to_owned()).set(recorded.failing as f64);
+    if recorded.state == State::Succeeded {
+        gauge!(LAST_SUCCESS, "job" => job.to_owned()).set(to.timestamp() as f64);
+    }
+}

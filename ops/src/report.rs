@@ -1,0 +1,231 @@
+//! Reports of drift: what was out of line at a time, without the values of secrets, and what of
+//! it is new since somebody was last told.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect,
+};
+use serde::{Deserialize, Serialize};
+use setpoint_entity::drift_report as reports;
+use setpoint_importers::TypedValue;
+
+use crate::drift::{self, Drift};
+use crate::job::Ground;
+use crate::{Result, apply, time};
+
+mod html;
+mod markdown;
+
+pub use html::html;
+pub use markdown::markdown;
+
+/// What was out of line at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The job that made it; none if somebody asked for it.
+    pub job: Option<String>,
+    pub at: String,
+    pub epoch: String,
+    pub revision: i64,
+    /// How many files were compared.
+    pub files: usize,
+    /// How many are left alone on purpose.
+    pub ignored: usize,
+    /// In order of namespace, layer and key.
+    pub drift: Vec<Item>,
+}
+
+/// One key, or one file, that is out of line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    pub namespace: String,
+    pub layer: String,
+    /// Its key, or its file where it is that as a whole.
+    pub name: String,
+    pub kind: String,
+    pub source: Option<String>,
+    /// Values as JSON text.
+    pub file: Option<String>,
+    pub seed: Option<String>,
+    pub live: Option<String>,
+    /// Where the file says it.
+    pub origin: Option<String>,
+    /// Why the file cannot be read.
+    pub reason: Option<String>,
+    pub hash: String,
+    /// Whether it was not in the report before.
+    pub new: bool,
+}
+
+/// What somebody was told of, as [`Item::id`].
+pub type Known = HashSet<String>;
+
+/// Reports of a job that are remembered.
+const REMEMBERED: u64 = 100;
+
+/// Compares everything, now.
+///
+/// # Errors
+///
+/// As [`drift::report`].
+pub async fn make(
+    db: &DatabaseTransaction,
+    ground: &Ground,
+    job: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Report> {
+    let head = apply::head(db).await?;
+    let known = known(db, job).await?;
+    let (root, limits) = (&ground.root, &ground.limits);
+    let mut found = drift::report(db, &ground.sources, root, &[], limits, now).await?;
+    for one in &mut found.drift {
+        one.hide(&ground.rules.get(&one.namespace).cloned().unwrap_or_default());
+    }
+    let ignored = found.drift.len() - found.open().count();
+    let mut items: Vec<Item> = found.open().map(Item::of).collect();
+    for item in &mut items {
+        item.new = !known.contains(&item.id());
+    }
+    Ok(Report {
+        job: job.map(str::to_owned),
+        at: time::stamp(now),
+        epoch: head.epoch,
+        revision: head.revision,
+        files: found.files,
+        ignored,
+        drift: items,
+    })
+}
+
+/// The newest report that was stored.
+///
+/// # Errors
+///
+/// [`crate::Error::Database`].
+pub async fn newest(db: &impl ConnectionTrait) -> Result<Option<Report>> {
+    let newest = reports::Entity::find().order_by_desc(reports::Column::CreatedAt).one(db).await?;
+    newest.map(read).transpose()
+}
+
+/// What the last report said that everybody was told of: of a job, or of any.
+async fn known(db: &impl ConnectionTrait, job: Option<&str>) -> Result<Known> {
+    let mut told = reports::Entity::find().filter(reports::Column::Told.eq(true));
+    if let Some(job) = job {
+        told = told.filter(reports::Column::Job.eq(job));
+    }
+    let last = told.order_by_desc(reports::Column::CreatedAt).one(db).await?;
+    let last = last.map(read).transpose()?;
+    Ok(last.into_iter().flat_map(|it| it.drift).map(|it| it.id()).collect())
+}
+
+/// Stores a report as that of a run; `told` if nobody waits to be told of it.
+///
+/// # Errors
+///
+/// [`crate::Error::Database`].
+pub(crate) async fn store(
+    db: &DatabaseTransaction,
+    report: &Report,
+    scheduled_for: &str,
+    told: bool,
+) -> Result<()> {
+    let job = report.job.clone().unwrap_or_default();
+    let text = serde_json::to_string(report);
+    let row = reports::Model {
+        job: job.clone(),
+        scheduled_for: scheduled_for.to_owned(),
+        created_at: report.at.clone(),
+        epoch: report.epoch.clone(),
+        revision: report.revision,
+        told,
+        report: text.map_err(|error| DbErr::Json(error.to_string()))?,
+    };
+    // The run may have been tried before.
+    reports::Entity::delete_by_id((job.clone(), scheduled_for.to_owned())).exec(db).await?;
+    reports::Entity::insert(row.into_active_model()).exec_without_returning(db).await?;
+
+    let last: Option<String> = reports::Entity::find()
+        .select_only()
+        .column(reports::Column::CreatedAt)
+        .filter(reports::Column::Job.eq(&job))
+        .order_by_desc(reports::Column::CreatedAt)
+        .offset(REMEMBERED)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await?;
+    if let Some(last) = last {
+        reports::Entity::delete_many()
+            .filter(reports::Column::Job.eq(&job))
+            .filter(reports::Column::CreatedAt.lte(last))
+            .exec(db)
+            .await?;
+    }
+    Ok(())
+}
+
+fn read(row: reports::Model) -> Result<Report> {
+    let read = serde_json::from_str(&row.report);
+    Ok(read.map_err(|error| DbErr::Type(format!("a stored report is none: {error}")))?)
+}
+
+impl Report {
+    pub fn new_ones(&self) -> impl Iterator<Item = &Item> {
+        self.drift.iter().filter(|it| it.new)
+    }
+
+    /// How many there are of each kind in each namespace.
+    pub fn counts(&self) -> BTreeMap<(&str, &str), usize> {
+        let mut counts = BTreeMap::new();
+        for item in &self.drift {
+            *counts.entry((item.namespace.as_str(), item.kind.as_str())).or_default() += 1;
+        }
+        counts
+    }
+
+    /// All of it in a line.
+    pub fn summary(&self) -> String {
+        let (open, new) = (self.drift.len(), self.new_ones().count());
+        let (ignored, files) = (self.ignored, self.files);
+        format!("{open} out of line, {new} of them new, {ignored} ignored; files compared: {files}")
+    }
+}
+
+impl Item {
+    fn of(drift: &Drift) -> Self {
+        let text = |it: &Option<TypedValue>| it.as_ref().map(TypedValue::text);
+        Self {
+            namespace: drift.namespace.clone(),
+            layer: drift.layer.clone(),
+            name: drift.name().to_owned(),
+            kind: drift.kind.name().to_owned(),
+            source: drift.source.clone(),
+            file: text(&drift.file),
+            seed: text(&drift.seed),
+            live: text(&drift.live),
+            origin: drift.origin.as_ref().map(ToString::to_string),
+            reason: drift.reason.clone(),
+            hash: drift.hash.clone(),
+            new: true,
+        }
+    }
+
+    /// Where it is and what it says, which makes it the same in the next report.
+    fn id(&self) -> String {
+        [&self.namespace, &self.layer, &self.name, &self.kind, &self.hash]
+            .map(String::as_str)
+            .join("\n")
+    }
+
+    /// What each side says, by its name.
+    fn sides(&self) -> [(&'static str, &str); 3] {
+        let sides = [("file", &self.file), ("seed", &self.seed), ("live", &self.live)];
+        sides.map(|(name, it)| (name, it.as_deref().unwrap_or("(none)")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! `setpoint jobs`, and jobs as they are declared.
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use super::{NIGHT, ready};
+use crate::world::{World, text};
+
+on_both![
+    jobs_are_listed_with_their_next_run_by_the_clocks_of_their_zone,
+    a_run_by_hand_is_recorded_with_what_it_told,
+    a_job_that_fails_by_hand_exits_with_one_and_says_why,
+    pausing_is_told_to_everybody,
+    each_verb_can_be_run,
+    what_has_long_expired_is_taken_away,
+    a_reseed_check_names_what_has_changed,
+];
+
+fn jobs_are_listed_with_their_next_run_by_the_clocks_of_their_zone(world: &World) {
+    let listed = ready(world, NIGHT).json(&["jobs", "list"]);
+
+    let job = &listed[0];
+    let shown = ["name", "verb", "cron", "time_zone", "enabled", "last"].map(|it| job[it].clone());
+    let wanted = r#"["night","audit-verify","0 3 * * *","Europe/Berlin",true,null]"#;
+    assert_eq!(Value::from(shown.to_vec()).to_string(), wanted);
+    let next = job["next"].as_array().unwrap();
+    assert_eq!(next.len(), 3);
+    assert!(next.iter().all(|it| text(it).contains("T03:00:00+0")), "{next:?}");
+    assert!(world.ok(&["jobs", "list"]).contains("T03:00:00+0"));
+}
+
+fn a_run_by_hand_is_recorded_with_what_it_told(world: &World) {
+    ready(world, NIGHT).migrate("a: 1\n");
+    let told = world.ok(&["jobs", "run", "night"]);
+
+    assert!(told.starts_with("1 revisions hold together, 0 of them not sealed yet"), "{told}");
+    let history = world.json(&["jobs", "history", "night"]);
+    let fields = ["job", "trigger", "verb", "state", "attempt", "error", "note"];
+    let run = fields.map(|it| history[0][it].to_string()).join(" ");
+    assert_eq!(run, r#""night" "manual" "audit-verify" "succeeded" 1 null null"#);
+    assert_eq!(text(&history[0]["output"]), told.trim_end());
+    assert_eq!(world.json(&["jobs", "list"])[0]["last"]["state"], "succeeded");
+    assert_eq!((world.revision(), world.run(&["verify"]).status), (1, 0));
+}
+
+fn a_job_that_fails_by_hand_exits_with_one_and_says_why(world: &World) {
+    ready(world, NIGHT).migrate("a: 1\n");
+    world.sql("UPDATE revision SET reason = 'another' WHERE id = 1");
+    let ran = world.run(&["jobs", "run", "night"]);
+
+    assert_snapshot!(ran, @r"
+    status 1
+    -- stderr
+    job::failed
+
+      × job `night` failed: revision 1: it or its changes were edited
+      help: it is in `setpoint jobs history night`
+    ");
+    assert_eq!(world.json(&["jobs", "history"])[0]["state"], "failed");
+}
+
+fn pausing_is_told_to_everybody(world: &World) {
+    ready(world, NIGHT);
+    let said = |verb| world.run(&["jobs", verb, "night"]).stderr;
+
+    assert_eq!(said("resume"), "job `night` was not paused\n");
+    assert_eq!(said("pause"), "job `night` is paused, on every instance\n");
+    assert_eq!(said("pause"), "job `night` was paused before\n");
+    assert!(world.ok(&["jobs", "list"]).contains("paused by ann"));
+    assert_eq!(world.json(&["jobs", "pause", "night"])["paused_by"], "ann");
+    assert_eq!(said("resume"), "job `night` runs again, from its next time on\n");
+    assert_snapshot!(world.refusal(&["jobs", "pause", "day"]), @"1 job::unknown; there is no job `day`; declared are: night");
+}
+
+fn each_verb_can_be_run(world: &World) {
+    let verbs = ["audit-verify", "drift", "expire", "reseed-check", "vacuum"];
+    let jobs = verbs.map(|it| format!("[[job]]\nname = '{it}'\ncron = '@daily'\nverb = '{it}'\n"));
+    ready(world, &jobs.concat()).migrate("a: 1\n");
+
+    let told = verbs.map(|it| world.ok(&["jobs", "run", it]));
+    assert_snapshot!(told[1..].concat(), @r"
+    0 out of line, 0 of them new, 0 ignored; files compared: 1
+    0 ignored drifts removed, 0 tokens revoked, all over for 30 days
+    1 sources, all as they were imported
+    done
+    ");
+    assert_eq!(world.get("a"), "1");
+}
+
+fn what_has_long_expired_is_taken_away(world: &World) {
+    ready(world, "[[job]]\nname = 'tidy'\ncron = '@daily'\nverb = 'expire'\n").migrate("a: 1\n");
+    world.ok(&["set", "a", "2"]);
+    world.ok(&["ignore", "a", "--until", "30d"]);
+    world.ok(&["token", "create", "ci", "--role", "viewer", "--expires", "30d"]);
+    let run = || world.ok(&["jobs", "run", "tidy"]);
+    assert!(run().starts_with("0 ignored drifts removed, 0 tokens revoked"));
+
+    world.sql("UPDATE ignored_drift SET expires_at = '2020-01-01T00:00:00.000Z'");
+    world.sql("UPDATE token SET expires_at = '2020-01-01T00:00:00.000Z'");
+
+    assert!(run().starts_with("1 ignored drifts removed, 1 tokens revoked"));
+    assert_eq!(world.sql("SELECT count(*) FROM ignored_drift"), "0");
+    assert_eq!(world.sql("SELECT revoked_by FROM token"), "expiry");
+    assert!(run().starts_with("0 ignored drifts removed, 0 tokens revoked"));
+}
+
+fn a_reseed_check_names_what_has_changed(world: &World) {
+    ready(world, "[[job]]\nname = 'new'\ncron = '@daily'\nverb = 'reseed-check'\n");
+    world.migrate("a: 1\n");
+    world.write("settings.yaml", "a: 2\n");
+
+    let told = world.ok(&["jobs", "run", "new"]);
+    assert_eq!(told, "an update is available: settings.yaml of default\n");
+    assert_eq!(world.get("a"), "1");
+}
+
+#[test]
+fn all_that_is_wrong_with_the_jobs_is_told_before_anything_is_done() {
+    let world = World::sqlite();
+    let wrong = NIGHT.replace("0 3 * * *", "0 0 30 2 *").replace("audit-verify", "audit-verfy");
+    world.write("setpoint.toml", format!("{wrong}{NIGHT}retries = 50\n[jobs]\nlease_ms = 1\n"));
+
+    assert_snapshot!(world.run(&["jobs", "list"]), @r#"
+    status 1
+    -- stderr
+    config::invalid
+
+      × the configuration has 5 wrong values
+      help: mend them; nothing was done
+
+    Error: config::invalid
+
+      × `jobs.lease_ms` in setpoint.toml: is not within 100 and 3600000
+      help: mend it there; nothing was done
+
+    Error: config::invalid
+
+      × `job.0.cron` in setpoint.toml: `0 0 30 2 *` never comes: no month has such
+      │ a day
+      help: write it as in cron = "30 3 * * *", or "@daily"; nothing was done
+
+    Error: config::invalid
+
+      × `job.0.verb` in setpoint.toml: `audit-verfy` is nothing that a job can do
+      help: did you mean `audit-verify`? There are audit-verify, drift, expire,
+            reseed-check, vacuum; nothing was done
+
+    Error: config::invalid
+
+      × `job.1.name` in setpoint.toml: there are two jobs `night`
+      help: give one of them another name; nothing was done
+
+    Error: config::invalid
+
+      × `job.1.retries` in setpoint.toml: 50 retries are more than 20
+      help: give fewer; the next run comes anyway; nothing was done
+    "#);
+    assert_eq!(world.file_names(), ["setpoint.toml"]);
+}
