@@ -23,6 +23,7 @@ use crate::seeds::{self, Bundle};
 mod adopt;
 mod apply_plan;
 mod audit;
+mod backup;
 mod completions;
 mod config_show;
 mod database_steps;
@@ -127,6 +128,8 @@ enum Command {
     Watch(watch::Args),
     LoadTest(load_test::Args),
     #[command(subcommand)]
+    Backup(backup::Command),
+    #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]
     Token(token::Command),
@@ -191,6 +194,7 @@ impl Cli {
             Command::Verify(args) => verify::run(&context, args).await,
             Command::Watch(args) => watch::run(&context, args).await,
             Command::LoadTest(args) => load_test::run(&context, args).await,
+            Command::Backup(command) => backup::run(&context, command).await,
             Command::Audit(command) => audit::run(&context, command).await,
             Command::Token(command) => token::run(&context, command).await,
             Command::Serve(args) => serve::run(context, args).await,
@@ -226,6 +230,7 @@ impl Command {
                     | Self::Verify(_)
                     | Self::Watch(_)
                     | Self::LoadTest(_)
+                    | Self::Backup(_)
                     | Self::Audit(_)
                     | Self::Token(_)
                     | Self::Database(_)
