@@ -51,9 +51,7 @@ pub(super) async fn keep(location: &Location, settings: Settings, verified: &Ver
         let row = row.into_active_model().reset_all();
         match known {
             Some(_) => drop(backup::Entity::update(row).exec(&transaction).await?),
-            None => {
-                backup::Entity::insert(row).exec_without_returning(&transaction).await.map(drop)?
-            }
+            None => drop(backup::Entity::insert(row).exec(&transaction).await?),
         }
         transaction.commit().await?;
         Ok(())

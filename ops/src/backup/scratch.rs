@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
-use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::spawn_blocking;
 
 use super::archive::Archive;
@@ -115,30 +115,9 @@ async fn load(location: &Location, archive: &Archive) -> Result<()> {
     let content = archive.member(CONTENT)?;
     let db = database::connect(location, Access::Create, SETTINGS).await?;
     database::up_to(&db, archive.manifest.steps.len()).await?;
-    let (sender, mut parts) = mpsc::channel(2);
+    let (sender, parts) = mpsc::channel(2);
     let reading = spawn_blocking(move || read(BufReader::new(content), &sender));
-    let filling = async {
-        let transaction = db.begin().await?;
-        silence(&transaction).await?;
-        let mut shape = None;
-        while let Some(part) = parts.recv().await {
-            match (part, &shape) {
-                (Part::Table(next), _) => {
-                    if next.table.fate == Fate::Head {
-                        transaction.execute_unprepared("DELETE FROM head").await?;
-                    }
-                    shape = Some(next);
-                }
-                (Part::Rows(rows), Some(shape)) => {
-                    lines::insert(&transaction, shape, &rows).await?
-                }
-                (Part::Rows(_), None) => return Err(archive.damaged("its content has no tables")),
-            }
-        }
-        transaction.commit().await?;
-        Ok::<_, Error>(())
-    };
-    let (filled, read) = tokio::join!(filling, reading);
+    let (filled, read) = tokio::join!(fill(&db, archive, parts), reading);
     db.close().await?;
     let read = read.unwrap_or_else(|error| Err(panicked(error)));
     match (filled, read) {
@@ -150,6 +129,26 @@ async fn load(location: &Location, archive: &Archive) -> Result<()> {
         (Ok(()), Err(error)) => Err(archive.damaged(error.to_string())),
         (Ok(()), Ok(())) => Ok(()),
     }
+}
+
+/// Takes no more once it has failed: whoever reads the lines ends then.
+async fn fill(db: &Database, archive: &Archive, mut parts: Receiver<Part>) -> Result<()> {
+    let transaction = db.begin().await?;
+    silence(&transaction).await?;
+    let mut shape = None;
+    while let Some(part) = parts.recv().await {
+        match (part, &shape) {
+            (Part::Table(next), _) => {
+                if next.table.fate == Fate::Head {
+                    transaction.execute_unprepared("DELETE FROM head").await?;
+                }
+                shape = Some(next);
+            }
+            (Part::Rows(rows), Some(shape)) => lines::insert(&transaction, shape, &rows).await?,
+            (Part::Rows(_), None) => return Err(archive.damaged("its content has no tables")),
+        }
+    }
+    Ok(transaction.commit().await?)
 }
 
 /// A part of the lines.
@@ -173,11 +172,13 @@ fn read(mut lines: impl io::BufRead, sender: &Sender<Part>) -> io::Result<()> {
         line.clear();
         lines.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line)?;
         let is_heading = line.first() == Some(&b'{');
-        if !rows.is_empty() && (is_heading || line.is_empty() || rows.len() > PIECE_BYTES) {
-            if sender.blocking_send(Part::Rows(std::mem::take(&mut rows))).is_err() {
-                // Whoever takes no more has failed, and says why.
-                return Ok(());
-            }
+        let is_whole = is_heading || line.is_empty() || rows.len() > PIECE_BYTES;
+        if is_whole
+            && !rows.is_empty()
+            && sender.blocking_send(Part::Rows(std::mem::take(&mut rows))).is_err()
+        {
+            // Whoever takes no more has failed, and says why.
+            return Ok(());
         }
         if line.is_empty() {
             return Ok(());
