@@ -38,10 +38,11 @@ pub(crate) fn may(caller: &Caller, role: Role, plan: &Plan) -> ApiResult<()> {
     namespaces.into_iter().try_for_each(|it| caller.may_in(role, it))
 }
 
-/// The role that a plan of this kind needs: what reads or writes files is for admins.
+/// The role that a plan of this kind needs: what reads or writes files or backups
+/// is for admins.
 pub(crate) fn role_for(kind: Kind) -> Role {
     match kind {
-        Kind::Import | Kind::Adopt => Role::Admin,
+        Kind::Import | Kind::Adopt | Kind::Restore => Role::Admin,
         Kind::Edit | Kind::Preset | Kind::Revert | Kind::Reset => Role::Editor,
     }
 }

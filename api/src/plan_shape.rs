@@ -41,6 +41,7 @@ enum PlanKind {
     Revert,
     Reset,
     Adopt,
+    Restore,
 }
 
 /// The moment that a plan was computed at.

@@ -2,6 +2,7 @@
 //!
 //! Times are UTC text such as `2026-05-01T12:00:00.000Z`, values are JSON text.
 
+pub mod backup;
 pub mod change;
 pub mod drift_report;
 pub mod head;

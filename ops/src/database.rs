@@ -387,13 +387,18 @@ impl Database {
     }
 }
 
+/// The steps of this version, in their order.
+pub(crate) fn steps() -> Vec<String> {
+    Migrator::migrations().iter().map(|it| it.name().to_owned()).collect()
+}
+
 /// Which steps `database` has. Changes nothing.
 ///
 /// # Errors
 ///
 /// [`Error::NotADatabase`] if the file is something else, [`Error::Database`].
 pub async fn schema(database: &Database) -> Result<Schema> {
-    let known = Migrator::migrations().iter().map(|it| it.name().to_owned()).collect::<Vec<_>>();
+    let known = steps();
     let applied = applied(database).await.map_err(|error| error.at(&database.place))?;
     Ok(Schema {
         pending: known.iter().filter(|it| !applied.contains(it)).cloned().collect(),
@@ -428,13 +433,29 @@ async fn applied(database: &Database) -> Result<Vec<String>> {
 /// [`Error::Locked`], [`Error::DiskFull`], [`Error::Database`]; nothing has changed then.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn up(database: &Database) -> Result<usize> {
-    let at = |error: Error| error.at(&database.place);
     let pending = schema(database).await?.pending.len();
+    run_steps(database, None).await?;
+    Ok(pending)
+}
+
+/// Runs the first `count` steps on a database that has none: it is of an older version then.
+///
+/// # Errors
+///
+/// As [`up`].
+pub(crate) async fn up_to(database: &Database, count: usize) -> Result<()> {
+    match u32::try_from(count).unwrap_or(u32::MAX) {
+        0 => Ok(()),
+        count => run_steps(database, Some(count)).await,
+    }
+}
+
+async fn run_steps(database: &Database, count: Option<u32>) -> Result<()> {
+    let at = |error: Error| error.at(&database.place);
     let transaction = database.begin().await?;
     lock_schema(&transaction).await.map_err(at)?;
-    Migrator::up(&transaction, None).await.map_err(|it| at(it.into()))?;
-    transaction.commit().await.map_err(|it| at(it.into()))?;
-    Ok(pending)
+    Migrator::up(&transaction, count).await.map_err(|it| at(it.into()))?;
+    transaction.commit().await.map_err(|it| at(it.into()))
 }
 
 /// Takes the newest `steps` steps back, with the data that lies in their tables.

@@ -7,6 +7,8 @@ use sea_orm::DbErr;
 use setpoint_importers::{EditError, ImportError, KeyError, MappingFault};
 use thiserror::Error;
 
+use crate::backup::BackupError;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can happen to a user. Codes are public and never renamed.
@@ -489,6 +491,10 @@ pub enum Error {
     #[diagnostic(code(text::nul), help("nothing was changed; leave it out"))]
     NulCharacter { what: &'static str },
 
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Backup(#[from] BackupError),
+
     #[error("the database failed")]
     #[diagnostic(code(database::failed), help("nothing was changed"))]
     Database(#[from] DbErr),
@@ -540,6 +546,18 @@ impl Error {
             true => Self::Unanswered { place: place.to_owned() },
             false => Self::from(error).at(place),
         }
+    }
+
+    /// Whether it is what was to be written that does not fit: of another type, or against a
+    /// constraint.
+    pub(crate) fn is_of_data(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        // SQLite's SQLITE_ERROR (of its JSON functions), SQLITE_CONSTRAINT, SQLITE_MISMATCH and
+        // SQLITE_TOOBIG; classes 22 (data) and 23 (constraints) of PostgreSQL.
+        code_of(error).is_some_and(|it| match it.len() {
+            5 => it.starts_with("22") || it.starts_with("23"),
+            _ => ["1", "18", "19", "20"].contains(&it.as_str()),
+        })
     }
 
     /// Whether it is the way to the database that failed, not what was asked of it.

@@ -43,7 +43,7 @@ pub fn of_json(previous: &str, document: &impl Serialize) -> String {
     named(writer.0.finalize().as_slice())
 }
 
-fn named(digest: &[u8]) -> String {
+pub(crate) fn named(digest: &[u8]) -> String {
     let mut name = String::with_capacity(7 + 64);
     name.push_str("sha256:");
     for byte in digest {

@@ -54,6 +54,8 @@ pub enum Kind {
     Reset,
     /// Into the files, which say now what is live.
     Adopt,
+    /// Back to what a backup says.
+    Restore,
 }
 
 /// The moment a plan was computed at.
@@ -509,6 +511,7 @@ impl Kind {
             Self::Revert => "revert",
             Self::Reset => "reset",
             Self::Adopt => "adopt",
+            Self::Restore => "restore",
         }
     }
 }

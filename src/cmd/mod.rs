@@ -24,6 +24,7 @@ use crate::seeds::{self, Bundle};
 mod adopt;
 mod apply_plan;
 mod audit;
+mod backup;
 mod completions;
 mod config_show;
 mod database_steps;
@@ -130,6 +131,8 @@ enum Command {
     Watch(watch::Args),
     LoadTest(load_test::Args),
     #[command(subcommand)]
+    Backup(backup::Command),
+    #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]
     Token(token::Command),
@@ -196,6 +199,7 @@ impl Cli {
             Command::Verify(args) => verify::run(&context, args).await,
             Command::Watch(args) => watch::run(&context, args).await,
             Command::LoadTest(args) => load_test::run(&context, args).await,
+            Command::Backup(command) => backup::run(&context, command).await,
             Command::Audit(command) => audit::run(&context, command).await,
             Command::Token(command) => token::run(&context, command).await,
             Command::Jobs(command) => jobs::run(&context, command).await,
@@ -232,6 +236,7 @@ impl Command {
                     | Self::Verify(_)
                     | Self::Watch(_)
                     | Self::LoadTest(_)
+                    | Self::Backup(_)
                     | Self::Audit(_)
                     | Self::Token(_)
                     | Self::Jobs(_)

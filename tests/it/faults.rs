@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::world::{Files, Ran, World};
 
+mod backup;
 mod clock;
 mod failing;
 mod foreign;

@@ -28,6 +28,7 @@ macro_rules! on_both {
 mod applications;
 mod at_once;
 mod audit;
+mod backup;
 mod bad_input;
 mod data;
 mod data_history;

@@ -93,7 +93,7 @@ fn fill(world: &World, key: &str) {
 }
 
 /// Table, columns and values.
-const ROWS: [(&str, &str, &str); 11] = [
+const ROWS: [(&str, &str, &str); 12] = [
     ("setting", "namespace, layer, key, value, value_type", "'n', 'base', 'KEY', '1.0', 'float'"),
     (
         "seed",
@@ -128,6 +128,11 @@ const ROWS: [(&str, &str, &str); 11] = [
         "revision, namespace, layer, key, reason, at",
         "NUMBER, 'n', 'base', 'KEY', '', ''",
     ),
+    (
+        "backup",
+        "name, kind, created_at, created_by, epoch, revision, head_hash, size_bytes, sha256",
+        "'KEY', 'manual', '', 'a', '', 1, '', 0, ''",
+    ),
     ("revision", "id, at, actor, channel, kind", "NUMBER, '', 'a', 'cli', 'edit'"),
     ("change", "revision, namespace, layer, key, action", "NUMBER, 'n', 'base', 'KEY', 'add'"),
 ];
@@ -140,7 +145,7 @@ fn database_up_makes_an_empty_database(world: &World) {
     assert_snapshot!([made, again, list].map(|it| it.to_string()).join("\n"), @r"
     status 0
     -- stderr
-    [database]: 7 steps run
+    [database]: 8 steps run
     status 0
     -- stderr
     [database]: 0 steps run
@@ -164,6 +169,7 @@ fn database_status_lists_the_steps(world: &World) {
     m20261121_000004_create_audit_views  applied
     m20261121_000005_reconcile           applied
     m20261121_000006_serve               applied
+    m20261121_000007_backup              applied
     m20261121_000008_job                 missing
     ");
 }
@@ -171,7 +177,7 @@ fn database_status_lists_the_steps(world: &World) {
 fn database_down_wants_yes_and_takes_steps_back(world: &World) {
     world.migrate("a: 1\n");
     let asked = world.refusal(&["database", "down"]);
-    world.ok(&["database", "down", "--steps", "7", "--yes"]);
+    world.ok(&["database", "down", "--steps", "8", "--yes"]);
 
     let status = world.json(&["database", "status"]);
     assert_snapshot!(format!("{asked}\n{} applied", status["applied"].as_array().unwrap().len()), @r"

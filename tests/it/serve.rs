@@ -33,8 +33,17 @@ mod truth;
 mod wire;
 mod writers;
 
+pub use history::Wants;
+pub use server::Server;
+pub use wire::{Kind, Wire};
+
+/// A service of a world as it is.
+pub fn plain(world: &World) -> Server {
+    Server::start(world)
+}
+
 /// How long anything may take before it counts as never happening. Nothing waits for it to pass.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Two declared layers, and a quick pulse.
 const CONFIGURATION: &str = "\

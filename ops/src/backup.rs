@@ -1,0 +1,119 @@
+//! Backups that are known to restore: taken, listed, read back, restored and removed.
+//!
+//! The archives are the truth. The table `backup` is a record of them: a folder of archives that is
+//! moved to another machine lists and restores there. What is kept for how long is decided
+//! elsewhere.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::database::{Location, Settings};
+use crate::{Result, time};
+
+mod archive;
+mod content;
+mod create;
+mod error;
+mod lines;
+mod list;
+mod manifest;
+mod record;
+mod replay;
+mod restore;
+mod scratch;
+mod storage;
+mod tables;
+mod tar;
+mod write;
+
+pub use create::create;
+pub use error::BackupError;
+pub use list::{Listed, list};
+pub use manifest::{Engine, Kind, Manifest, Member};
+pub use replay::Moment;
+pub use restore::{Counted, Restoration, Restore, Restored};
+pub use storage::Storage;
+
+use archive::Archive;
+
+/// What somebody asks for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// What it is called; made of the time and the revision if nothing is said.
+    pub name: Option<String>,
+    pub kind: Kind,
+    pub note: Option<String>,
+    /// Whether it is not to be removed.
+    pub pin: bool,
+}
+
+/// A backup that was read back whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    pub name: String,
+    /// Of the archive.
+    pub size_bytes: u64,
+    pub sha256: String,
+    pub verified_at: String,
+    #[serde(flatten)]
+    pub manifest: Manifest,
+}
+
+/// Reads the backup `name` back into a scratch database and compares everything in it with what
+/// was written, and with what this database knows of it. What came of it is recorded.
+///
+/// # Errors
+///
+/// [`BackupError::Unknown`], [`BackupError::Damaged`], [`BackupError::Newer`],
+/// [`BackupError::NoRoom`]; [`crate::Error::Unwritable`].
+pub async fn verify(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    name: &str,
+    now: DateTime<Utc>,
+) -> Result<Verified> {
+    let known = record::all(location, settings).await;
+    let known = known.into_iter().find(|it| it.name == name);
+    let verified = async {
+        let archive = Archive::open(storage, name)?;
+        let sha256 = archive.sha256()?;
+        if known.is_some_and(|it| it.sha256 != sha256) {
+            return Err(archive.damaged("it is not the archive that was written"));
+        }
+        let work = storage.work()?;
+        scratch::extract(storage, &work, &archive).await?;
+        Ok(Verified {
+            name: name.to_owned(),
+            size_bytes: archive.size_bytes,
+            sha256,
+            verified_at: time::stamp(now),
+            manifest: archive.manifest,
+        })
+    };
+    let verified = verified.await;
+    match &verified {
+        Ok(verified) => record::keep(location, settings, verified).await,
+        Err(crate::Error::Backup(BackupError::Damaged { .. })) => {
+            record::doubt(location, settings, name).await;
+        }
+        Err(_) => {}
+    }
+    verified
+}
+
+/// Removes the backup `name`, and what is known of it.
+///
+/// # Errors
+///
+/// [`BackupError::BadName`], [`BackupError::Unknown`], [`crate::Error::Unwritable`].
+pub async fn remove(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    name: &str,
+) -> Result<()> {
+    storage.remove(name)?;
+    record::forget(location, settings, name).await;
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! Reading an archive, which may come from anywhere: nothing in it is believed before it is
+//! compared with the manifest, and nothing is unpacked under a name that it gives.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use super::manifest::{CONTENT, Engine, FORMAT, IMAGE, MANIFEST, MANIFEST_SUM, Manifest, Member};
+use super::{BackupError, Storage, tar, write};
+use crate::{Error, Result, hash};
+
+/// The largest manifest that is read.
+const MANIFEST_BYTES: u64 = 1 << 20;
+
+/// An open archive.
+pub(super) struct Archive {
+    pub name: String,
+    pub manifest: Manifest,
+    pub size_bytes: u64,
+    file: Arc<File>,
+    /// Where each member lies, packed.
+    places: Vec<(String, u64, u64)>,
+}
+
+/// The manifest of an archive, and the size of the whole.
+///
+/// # Errors
+///
+/// As [`Storage::open`]; [`BackupError::Damaged`], [`BackupError::Newer`].
+pub(super) fn head(storage: &Storage, name: &str) -> Result<(Manifest, u64)> {
+    let file = storage.open(name)?;
+    let Head { manifest, .. } = Head::of(&file, name)?;
+    Ok((manifest, file.metadata().map_err(|it| damaged(name, it.to_string()))?.len()))
+}
+
+impl Archive {
+    /// # Errors
+    ///
+    /// As [`head`].
+    pub(super) fn open(storage: &Storage, name: &str) -> Result<Self> {
+        let file = storage.open(name)?;
+        Self::of(file, name)
+    }
+
+    /// The archive in `file`, which is called `name` where something is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`head`].
+    pub(super) fn of(file: File, name: &str) -> Result<Self> {
+        let Head { manifest, sum, end: mut at } = Head::of(&file, name)?;
+        let size_bytes = file.metadata().map_err(|it| damaged(name, it.to_string()))?.len();
+        let wanted: &[&str] = match manifest.engine {
+            Engine::Sqlite => &[CONTENT, IMAGE],
+            Engine::Postgres => &[CONTENT],
+        };
+        let said = manifest.members.iter().map(|it| it.name.as_str());
+        if !said.eq(wanted.iter().copied()) {
+            return Err(damaged(name, "its manifest names other files than it has to hold"));
+        }
+        let mut places = Vec::new();
+        while let Some(header) = header_at(&file, at, name)? {
+            let start = at + tar::BLOCK_BYTES;
+            let end = start.checked_add(header.size_bytes).filter(|it| *it <= size_bytes);
+            let end = end.ok_or_else(|| damaged(name, "its end is missing"))?;
+            at = tar::padded(end);
+            places.push((header.name, start, header.size_bytes));
+        }
+        let wanted = wanted.iter().copied().chain([MANIFEST_SUM]);
+        if !places.iter().map(|it| it.0.as_str()).eq(wanted) {
+            return Err(damaged(name, "it holds other files than its manifest names"));
+        }
+        let (_, start, _) = places.pop().expect("there is at least the hash of the manifest");
+        let mut said = vec![0; sum.len()];
+        file.read_exact_at(&mut said, start).map_err(|it| short(name, &it))?;
+        if said != sum.as_bytes() {
+            return Err(damaged(name, "its manifest is not the one that was written"));
+        }
+        Ok(Self { name: name.to_owned(), manifest, size_bytes, file: Arc::new(file), places })
+    }
+
+    /// What a member is when it is unpacked. At its end it is known to be what the manifest says,
+    /// and it is never more: reading fails otherwise.
+    pub(super) fn member(&self, name: &str) -> Result<Unpacked> {
+        let member = self.manifest.member(name);
+        let place = self.places.iter().find(|it| it.0 == name);
+        let (Some(member), Some((_, at, left))) = (member, place) else {
+            return Err(damaged(&self.name, format!("it has no {name}")));
+        };
+        let packed = Section { file: self.file.clone(), at: *at, left: *left };
+        let packed = BufReader::with_capacity(1 << 18, packed);
+        let inner = zstd::Decoder::with_buffer(packed);
+        let inner = inner.map_err(|error| damaged(&self.name, error.to_string()))?;
+        Ok(Unpacked { inner, member: member.clone(), hash: Sha256::new(), size_bytes: 0 })
+    }
+
+    /// The error of something that is not as it has to be.
+    pub(super) fn damaged(&self, reason: impl Into<String>) -> Error {
+        damaged(&self.name, reason)
+    }
+
+    /// The hash of the whole.
+    pub(super) fn sha256(&self) -> Result<String> {
+        let all = Section { file: self.file.clone(), at: 0, left: self.size_bytes };
+        let mut out = write::Hashing::new(io::sink());
+        let hashed = io::copy(&mut BufReader::with_capacity(1 << 18, all), &mut out);
+        hashed.map_err(|error| self.damaged(error.to_string()))?;
+        Ok(out.finish("").1.sha256)
+    }
+}
+
+fn damaged(name: &str, reason: impl Into<String>) -> Error {
+    BackupError::Damaged { name: name.to_owned(), reason: reason.into() }.into()
+}
+
+/// The beginning of an archive.
+struct Head {
+    manifest: Manifest,
+    /// What the archive has to say of its hash.
+    sum: String,
+    /// Where it ends.
+    end: u64,
+}
+
+impl Head {
+    fn of(file: &File, name: &str) -> Result<Self> {
+        let header = header_at(file, 0, name)?;
+        let header = header.filter(|it| it.name == MANIFEST && it.size_bytes <= MANIFEST_BYTES);
+        let header = header.ok_or_else(|| damaged(name, "it does not begin with a manifest"))?;
+        let mut bytes = vec![0; usize::try_from(header.size_bytes).unwrap_or_default()];
+        file.read_exact_at(&mut bytes, tar::BLOCK_BYTES).map_err(|it| short(name, &it))?;
+
+        #[derive(serde::Deserialize)]
+        struct Versioned {
+            format: u32,
+        }
+        // A newer one may say what is not known here, so this is asked first.
+        let unlike =
+            |error: serde_json::Error| damaged(name, format!("its manifest is none: {error}"));
+        let Versioned { format } = serde_json::from_slice(&bytes).map_err(unlike)?;
+        if format > FORMAT {
+            let what = format!("format {format}");
+            return Err(BackupError::Newer { name: name.to_owned(), what }.into());
+        }
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(unlike)?;
+        if manifest.revision < 0 {
+            return Err(damaged(name, "its manifest tells of a revision below 0"));
+        }
+        let end = tar::padded(tar::BLOCK_BYTES + header.size_bytes);
+        Ok(Self { manifest, sum: write::sum(&bytes), end })
+    }
+}
+
+fn header_at(file: &File, at: u64, name: &str) -> Result<Option<tar::Header>> {
+    let mut block = [0; 512];
+    file.read_exact_at(&mut block, at).map_err(|it| short(name, &it))?;
+    tar::parse(&block).map_err(|reason| damaged(name, reason))
+}
+
+fn short(name: &str, error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => damaged(name, "its end is missing"),
+        _ => damaged(name, error.to_string()),
+    }
+}
+
+/// A part of a file, which others may be reading too.
+struct Section {
+    file: Arc<File>,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.file.read_at(&mut buffer[..most], self.at)?;
+        self.at += count as u64;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+/// A member that is being unpacked.
+pub(super) struct Unpacked {
+    inner: zstd::Decoder<'static, BufReader<Section>>,
+    member: Member,
+    hash: Sha256,
+    size_bytes: u64,
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let name = &self.member.name;
+        let bad = |what: &str| io::Error::other(format!("{name} {what}"));
+        let read = self.inner.read(buffer);
+        let count = read.map_err(|error| bad(&format!("cannot be unpacked: {error}")))?;
+        self.size_bytes += count as u64;
+        if self.size_bytes > self.member.size_bytes {
+            return Err(bad("is larger than the manifest says"));
+        }
+        self.hash.update(&buffer[..count]);
+        if count == 0 && !buffer.is_empty() {
+            let hash = hash::named(self.hash.clone().finalize().as_slice());
+            if self.size_bytes != self.member.size_bytes || hash != self.member.sha256 {
+                return Err(bad("is not what the manifest says"));
+            }
+        }
+        Ok(count)
+    }
+}

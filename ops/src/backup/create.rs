@@ -1,0 +1,248 @@
+//! Taking a backup: written under another name, read back, and only then given its own.
+
+use std::fs::{self, File};
+use std::io;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use tokio::task::spawn_blocking;
+
+use super::archive::Archive;
+use super::content::{Counts, given, panicked};
+use super::manifest::{CONTENT, Engine, FORMAT, IMAGE, Manifest, Member, NOTE_BYTES};
+use super::storage::{Work, unreadable};
+use super::{BackupError, Storage, Verified, Wish, record, scratch, write};
+use crate::database::{self, Access, Database, Location, Settings};
+use crate::plan::Author;
+use crate::{Error, Result, apply, time};
+
+/// The archive that is being written.
+const ARCHIVE: &str = "archive.tar";
+/// The copy of an SQLite database, as it is and packed.
+const COPY: &str = "database.sqlite";
+const PACKED: &str = "database.sqlite.zst";
+
+/// What little things need.
+const MARGIN_BYTES: u64 = 1 << 20;
+
+/// Takes a backup of the database at `location`, of this version or an older one, and reads it
+/// back. Nobody who writes waits for it.
+///
+/// # Errors
+///
+/// [`BackupError::BadName`], [`BackupError::Exists`], [`BackupError::BadNote`],
+/// [`BackupError::NoRoom`], [`BackupError::NotVerified`]; [`Error::Unwritable`]; as
+/// [`database::open`]. There is no new backup then.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn create(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    wish: Wish,
+    author: &Author,
+    now: DateTime<Utc>,
+) -> Result<Verified> {
+    let verified = take(location, settings, storage, wish, author, now).await?;
+    record::keep(location, settings, &verified).await;
+    Ok(verified)
+}
+
+/// As [`create`], and writes nothing to the database.
+pub(super) async fn take(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    wish: Wish,
+    author: &Author,
+    now: DateTime<Utc>,
+) -> Result<Verified> {
+    if let Some(name) = &wish.name {
+        storage.refuse_taken(name)?;
+    }
+    if let Some(length) = wish.note.as_ref().map(String::len).filter(|it| *it > NOTE_BYTES) {
+        return Err(BackupError::BadNote { length, limit: NOTE_BYTES }.into());
+    }
+    let work = storage.work()?;
+    let taken = match location {
+        Location::Sqlite(_) => of_sqlite(location, settings, storage, &work).await?,
+        _ => of_postgres(location, settings, storage, &work).await?,
+    };
+    let Taken { mut file, head, steps, counts, members } = taken;
+    let engine = match location {
+        Location::Sqlite(_) => Engine::Sqlite,
+        _ => Engine::Postgres,
+    };
+    let name = match wish.name {
+        Some(name) => name,
+        None => format!("{}-r{}", time::file_stamp(now), head.revision),
+    };
+    let manifest = Manifest {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kind: wish.kind,
+        created_at: time::stamp(now),
+        created_by: author.actor.clone(),
+        note: wish.note,
+        pinned: wish.pin,
+        engine,
+        steps,
+        epoch: head.epoch,
+        revision: head.revision,
+        head_hash: head.hash,
+        counts,
+        members,
+    };
+    let path = work.path(ARCHIVE);
+    let written = spawn_blocking(move || write::finish(&mut file, &manifest));
+    let written = written.await.unwrap_or_else(|error| Err(panicked(error)));
+    let (size_bytes, sha256) = written.map_err(Error::unwritable(&path))?;
+
+    let archive = Archive::of(File::open(&path).map_err(unreadable(&path))?, &name)?;
+    scratch::extract(storage, &work, &archive).await.map_err(not_verified)?;
+    storage.keep(&name, &path)?;
+    Ok(Verified {
+        name,
+        size_bytes,
+        sha256,
+        verified_at: time::stamp(now),
+        manifest: archive.manifest,
+    })
+}
+
+/// What is damaged is not to be kept, whatever it is to be called.
+fn not_verified(error: Error) -> Error {
+    match error {
+        Error::Backup(BackupError::Damaged { reason, .. }) => {
+            BackupError::NotVerified { reason }.into()
+        }
+        other => other,
+    }
+}
+
+/// What is in the archive so far.
+struct Taken {
+    file: File,
+    head: setpoint_entity::head::Model,
+    steps: Vec<String>,
+    counts: Counts,
+    members: Vec<Member>,
+}
+
+/// Copies the database, and reads the copy: it is of one moment, and the live one is left alone.
+async fn of_sqlite(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    work: &Work,
+) -> Result<Taken> {
+    let Location::Sqlite(path) = location else { unreachable!("who calls has looked") };
+    // The copy, and the archive beside it, which is smaller.
+    let size_bytes = fs::metadata(path).map_or(0, |it| it.len());
+    storage.refuse_without_room(size_bytes + size_bytes / 2 + MARGIN_BYTES)?;
+    copy(location, settings, work).await?;
+    let copied = Location::Sqlite(work.path(COPY));
+    let db = database::connect(&copied, Access::Read, settings).await?;
+    let steps = known_steps(&db, location).await?;
+    let head = apply::head(&db.connection).await?;
+
+    let (file, packed) = (archive(work)?, work.create(PACKED)?);
+    let image = File::open(work.path(COPY)).map_err(unreadable(&work.path(COPY)))?;
+    let packing = spawn_blocking(move || write::pack(image, packed, IMAGE));
+    let content = given(&db.connection, |pieces| write::content(file, CONTENT, pieces));
+    let (content, packed) = tokio::join!(content, packing);
+    db.close().await?;
+    let failed = || Error::unwritable(work.path(ARCHIVE));
+    let (counts, content) = content?;
+    let (mut file, content) = content.map_err(failed())?;
+    let image = packed.unwrap_or_else(|error| Err(panicked(error))).map_err(failed())?;
+    work.remove(COPY);
+    let append = |mut packed: File| write::append(&mut file, IMAGE, &mut packed);
+    File::open(work.path(PACKED)).and_then(append).map_err(failed())?;
+    work.remove(PACKED);
+    Ok(Taken { file, head, steps, counts, members: vec![content, image] })
+}
+
+/// A new archive, with room for what is written last.
+fn archive(work: &Work) -> Result<File> {
+    let mut file = work.create(ARCHIVE)?;
+    write::begin(&mut file).map_err(Error::unwritable(work.path(ARCHIVE)))?;
+    Ok(file)
+}
+
+/// A connection of its own reads and writes to a new file: other writers go on.
+async fn copy(location: &Location, settings: Settings, work: &Work) -> Result<()> {
+    let path = work.path(COPY);
+    drop(work.create(COPY)?);
+    let text = path.to_str().ok_or_else(|| {
+        let invalid = io::Error::new(io::ErrorKind::InvalidInput, "the path is no UTF-8");
+        Error::unwritable(&path)(invalid)
+    })?;
+    let db = database::connect(location, Access::Write, settings).await?;
+    let copied = async {
+        refuse_unknown(&db, location).await?;
+        // What is read once need not be kept, neither here nor by the copy.
+        db.connection.execute_unprepared("PRAGMA cache_size = -4096").await?;
+        let vacuum =
+            Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [text.into()]);
+        db.connection.execute_raw(vacuum).await?;
+        Ok::<_, Error>(())
+    };
+    let copied = copied.await.map_err(|error| error.at(db.place()));
+    db.close().await?;
+    copied
+}
+
+async fn of_postgres(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    work: &Work,
+) -> Result<Taken> {
+    let db = database::connect(location, Access::Read, settings).await?;
+    let taken = async {
+        let steps = known_steps(&db, location).await?;
+        let snapshot = db.snapshot().await?;
+        storage.refuse_without_room(size_of(&snapshot).await? + MARGIN_BYTES)?;
+        let head = apply::head(&snapshot).await?;
+        let file = archive(work)?;
+        let content = given(&snapshot, |pieces| write::content(file, CONTENT, pieces));
+        let (counts, content) = content.await?;
+        let (file, content) = content.map_err(Error::unwritable(work.path(ARCHIVE)))?;
+        Ok::<_, Error>(Taken { file, head, steps, counts, members: vec![content] })
+    };
+    let taken = taken.await.map_err(|error| error.at(db.place()));
+    db.close().await?;
+    taken
+}
+
+/// What the tables take up, with their indexes: about what an archive and its scratch database do.
+async fn size_of(db: &impl ConnectionTrait) -> Result<u64> {
+    let sql = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class \
+               WHERE oid IN (to_regclass('setting'), to_regclass('change'), \
+               to_regclass('revision'), to_regclass('seed'), to_regclass('source'))";
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    let size: i64 = match row {
+        Some(row) => row.try_get_by_index(0)?,
+        None => 0,
+    };
+    Ok(u64::try_from(size).unwrap_or_default())
+}
+
+/// The steps that the database has.
+async fn known_steps(db: &Database, location: &Location) -> Result<Vec<String>> {
+    refuse_unknown(db, location).await?;
+    Ok(database::schema(db).await?.applied)
+}
+
+/// Refuses a database without tables, or of a newer version.
+async fn refuse_unknown(db: &Database, location: &Location) -> Result<()> {
+    let schema = database::schema(db).await?;
+    let place = location.name();
+    if let Some(step) = schema.unknown.into_iter().next() {
+        return Err(Error::NewerDatabase { place, step });
+    }
+    match schema.applied.is_empty() {
+        true => Err(Error::EmptyDatabase { place }),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,84 @@
+//! Everything that can happen to backups.
+
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// What can happen to a user of backups. Codes are public and never renamed.
+#[derive(Debug, Error, Diagnostic)]
+pub enum BackupError {
+    #[error("`{name}` cannot be the name of a backup")]
+    #[diagnostic(
+        code(backup::bad_name),
+        help("nothing was done; give 1 to 100 of A-Z a-z 0-9 . _ -, a letter or digit first")
+    )]
+    BadName { name: String },
+
+    #[error("a note of {length} bytes is too long")]
+    #[diagnostic(
+        code(backup::bad_note),
+        help("there is no new backup; give no more than {limit} bytes")
+    )]
+    BadNote { length: usize, limit: usize },
+
+    #[error("there is a backup `{name}`")]
+    #[diagnostic(
+        code(backup::exists),
+        help("there is no new backup; choose another name, or none: one is made of the time")
+    )]
+    Exists { name: String },
+
+    #[error("there is no backup `{name}`")]
+    #[diagnostic(
+        code(backup::unknown),
+        help("nothing was done; `setpoint backup list` has the names")
+    )]
+    Unknown { name: String },
+
+    #[error("backup `{name}` is damaged: {reason}")]
+    #[diagnostic(
+        code(backup::damaged),
+        help("nothing was changed; `setpoint backup verify --all` tells which ones are whole")
+    )]
+    Damaged { name: String, reason: String },
+
+    #[error("the new backup does not restore: {reason}")]
+    #[diagnostic(
+        code(backup::not_verified),
+        help("it was not kept; look at `setpoint verify` and at the disk, then try again")
+    )]
+    NotVerified { reason: String },
+
+    #[error("backup `{name}` was made by a newer Setpoint: it has {what}")]
+    #[diagnostic(code(backup::newer), help("nothing was changed; use that Setpoint"))]
+    Newer { name: String, what: String },
+
+    #[error("{} has {free_bytes} bytes free, and {needed_bytes} are needed", folder.display())]
+    #[diagnostic(
+        code(backup::no_room),
+        help("nothing was changed; make room there, or name another folder: [backups] folder")
+    )]
+    NoRoom { folder: PathBuf, needed_bytes: u64, free_bytes: u64 },
+
+    #[error("backup `{name}` holds nothing of {wanted}: {holds}")]
+    #[diagnostic(
+        code(backup::no_such_moment),
+        help("nothing was changed; `setpoint backup list` tells what each backup holds")
+    )]
+    NoSuchMoment { name: String, wanted: String, holds: String },
+
+    #[error("none of the keys in backup `{name}` or in the database is meant by {patterns}")]
+    #[diagnostic(
+        code(backup::no_such_keys),
+        help("nothing was changed; give keys, or patterns such as http.*")
+    )]
+    NoSuchKeys { name: String, patterns: String },
+
+    #[error("others keep changing the settings")]
+    #[diagnostic(
+        code(backup::overtaken),
+        help("nothing was changed; try again, or stop who writes first")
+    )]
+    Overtaken,
+}

@@ -1,0 +1,79 @@
+//! The backups there are.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{BackupError, Manifest, Storage, archive, record};
+use crate::database::{Location, Settings};
+use crate::{Error, Result};
+
+/// An archive as it lies in its folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    pub name: String,
+    /// None if the archive cannot be read.
+    #[serde(flatten)]
+    pub manifest: Option<Manifest>,
+    /// Of the archive.
+    pub size_bytes: u64,
+    /// When it was last read back whole, if this database knows.
+    pub verified_at: Option<String>,
+    /// Whether it is not to be removed; the manifest says the same.
+    #[serde(skip)]
+    pub pinned: bool,
+    /// Why it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// Every archive in `storage`, the oldest first, with what the database knows of it. Those that
+/// cannot be read come first.
+///
+/// # Errors
+///
+/// [`Error::Unreadable`] if the folder cannot be.
+pub async fn list(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+) -> Result<Vec<Listed>> {
+    let names = storage.names()?;
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known = record::all(location, settings).await;
+    let known: HashMap<_, _> = known.iter().map(|it| (it.name.as_str(), it)).collect();
+    let mut listed = Vec::new();
+    for name in names {
+        let known = known.get(name.as_str());
+        let mut one = Listed {
+            manifest: None,
+            size_bytes: 0,
+            verified_at: known.and_then(|it| it.verified_at.clone()),
+            pinned: known.is_some_and(|it| it.pinned_at.is_some()),
+            problem: None,
+            name,
+        };
+        match archive::head(storage, &one.name) {
+            Ok((mut manifest, size_bytes)) => {
+                one.pinned |= known.is_none() && manifest.pinned;
+                manifest.pinned = one.pinned;
+                one.size_bytes = size_bytes;
+                one.manifest = Some(manifest);
+            }
+            Err(Error::Backup(BackupError::Unknown { .. })) => continue,
+            Err(error) => {
+                one.verified_at = None;
+                one.problem = Some(match error {
+                    Error::Backup(BackupError::Damaged { reason, .. }) => reason,
+                    other => other.in_a_line(),
+                });
+            }
+        }
+        listed.push(one);
+    }
+    let age = |it: &Listed| it.manifest.as_ref().map(|it| it.created_at.clone());
+    listed.sort_by_key(|it| (age(it), it.name.clone()));
+    Ok(listed)
+}

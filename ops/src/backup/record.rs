@@ -1,0 +1,92 @@
+//! What the database knows of its backups. An archive is as good without it, so that it cannot be
+//! read or written is told in the log, and is no error.
+
+use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, EntityTrait, IntoActiveModel as _};
+use setpoint_entity::backup;
+
+use super::Verified;
+use crate::database::{self, Access, Database, Location, Settings};
+use crate::{Error, Result};
+
+/// Every backup that is known; none if there is no database that could tell.
+pub(super) async fn all(location: &Location, settings: Settings) -> Vec<backup::Model> {
+    let read = async |db: &Database| Ok(backup::Entity::find().all(&db.connection).await?);
+    match database::using(location, Access::Read, settings, read).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            let is_none = matches!(error, Error::NoDatabase { .. } | Error::EmptyDatabase { .. });
+            if !is_none {
+                let error = error.in_a_line();
+                tracing::warn!(error, "what the database knows of its backups cannot be read");
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// Writes down that a backup was read back whole.
+pub(super) async fn keep(location: &Location, settings: Settings, verified: &Verified) {
+    let Verified { name, size_bytes, sha256, verified_at, manifest } = verified;
+    let write = async |db: &Database| {
+        let transaction = db.begin().await?;
+        let known = backup::Entity::find_by_id(name).one(&transaction).await?;
+        let pinned_at = match &known {
+            Some(known) => known.pinned_at.clone(),
+            None => manifest.pinned.then(|| manifest.created_at.clone()),
+        };
+        let row = backup::Model {
+            name: name.clone(),
+            kind: manifest.kind.as_str().to_owned(),
+            note: manifest.note.clone(),
+            created_at: manifest.created_at.clone(),
+            created_by: manifest.created_by.clone(),
+            verified_at: Some(verified_at.clone()),
+            pinned_at,
+            epoch: manifest.epoch.clone(),
+            revision: manifest.revision,
+            head_hash: manifest.head_hash.clone(),
+            size_bytes: i64::try_from(*size_bytes).unwrap_or(i64::MAX),
+            sha256: sha256.clone(),
+        };
+        let row = row.into_active_model().reset_all();
+        match known {
+            Some(_) => drop(backup::Entity::update(row).exec(&transaction).await?),
+            None => drop(backup::Entity::insert(row).exec(&transaction).await?),
+        }
+        transaction.commit().await?;
+        Ok(())
+    };
+    tell(name, database::using(location, Access::Write, settings, write).await);
+}
+
+/// Writes down that a backup is not known to be whole any more.
+pub(super) async fn doubt(location: &Location, settings: Settings, name: &str) {
+    let write = async |db: &Database| {
+        let row = backup::ActiveModel {
+            name: Set(name.to_owned()),
+            verified_at: Set(None),
+            ..Default::default()
+        };
+        match backup::Entity::update(row).exec(&db.connection).await {
+            Err(sea_orm::DbErr::RecordNotUpdated) => Ok(()),
+            done => Ok(done.map(drop)?),
+        }
+    };
+    tell(name, database::using(location, Access::Write, settings, write).await);
+}
+
+/// Strikes out a backup that is gone.
+pub(super) async fn forget(location: &Location, settings: Settings, name: &str) {
+    let write = async |db: &Database| {
+        backup::Entity::delete_by_id(name).exec(&db.connection).await?;
+        Ok(())
+    };
+    tell(name, database::using(location, Access::Write, settings, write).await);
+}
+
+fn tell(name: &str, written: Result<()>) {
+    if let Err(error) = written {
+        let error = error.in_a_line();
+        tracing::warn!(backup = name, error, "a backup could not be recorded in the database");
+    }
+}

@@ -1,0 +1,132 @@
+//! Back to an earlier moment inside a backup: the change log and the settings as they were then.
+//!
+//! It works on a scratch database. Of what files said there is no log: a source that was imported
+//! later is forgotten, so that its next import asks instead of overwriting.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ConnectionTrait, DbBackend, QueryOrder as _, QuerySelect as _, Statement};
+use setpoint_entity::revision;
+use setpoint_migration::type_of;
+
+use super::{BackupError, Manifest, scratch};
+use crate::database::Database;
+use crate::{Result, hash, time};
+
+/// The moment that somebody wants back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moment {
+    Revision(i64),
+    /// The newest revision at this time, as times are stored.
+    Time(String),
+}
+
+impl Moment {
+    /// A revision, a time as RFC 3339 writes it, a day, all of which counts, or so long ago
+    /// (`12h`).
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::BadTime`].
+    pub fn parse(text: &str, now: DateTime<Utc>) -> Result<Self> {
+        if let Ok(revision) = text.parse() {
+            return Ok(Self::Revision(revision));
+        }
+        let (_, last) = time::between(None, Some(text), now)?;
+        Ok(Self::Time(last.unwrap_or_default()))
+    }
+
+    /// The revision that this is in a backup.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::NoSuchMoment`].
+    pub(super) async fn revision(
+        &self,
+        db: &impl ConnectionTrait,
+        name: &str,
+        manifest: &Manifest,
+    ) -> Result<i64> {
+        let newest = manifest.revision;
+        let (wanted, found) = match self {
+            Self::Revision(wanted) => {
+                (format!("revision {wanted}"), Some(*wanted).filter(|it| (0..=newest).contains(it)))
+            }
+            Self::Time(at) => {
+                let last = revision::Entity::find()
+                    .select_only()
+                    .column(revision::Column::Id)
+                    .filter(revision::Column::At.lte(at))
+                    .order_by_desc(revision::Column::Id)
+                    .limit(1);
+                let last = last.into_tuple::<i64>().one(db).await?;
+                (at.clone(), last.filter(|_| *at <= manifest.created_at))
+            }
+        };
+        let holds =
+            format!("it ends at revision {newest}, and was made at {}", manifest.created_at);
+        let error = BackupError::NoSuchMoment { name: name.to_owned(), wanted, holds };
+        found.ok_or_else(|| error.into())
+    }
+}
+
+/// Every statement takes the revision to go back to as `?1`. The order counts.
+const STEPS: [&str; 14] = [
+    "DELETE FROM seed WHERE (namespace, source) IN
+         (SELECT namespace, path FROM source WHERE revision > ?1)",
+    "DELETE FROM removed_key WHERE (namespace, source) IN
+         (SELECT namespace, path FROM source WHERE revision > ?1)",
+    "DELETE FROM outbox WHERE (namespace, path) IN
+         (SELECT namespace, path FROM source WHERE revision > ?1)",
+    "DELETE FROM source WHERE revision > ?1",
+    "UPDATE outbox SET revision = ?1 WHERE revision > ?1",
+    "DELETE FROM resolution WHERE revision > ?1",
+    "DELETE FROM invalid_change WHERE revision > ?1",
+    "DELETE FROM ignored_drift WHERE created_at >
+         coalesce((SELECT at FROM revision WHERE id = ?1), '')",
+    "CREATE TEMP TABLE moved AS
+         SELECT DISTINCT namespace, layer, key FROM change WHERE revision > ?1",
+    "DELETE FROM setting WHERE (namespace, layer, key) IN
+         (SELECT namespace, layer, key FROM temp.moved)",
+    "DELETE FROM change WHERE revision > ?1",
+    "DELETE FROM revision WHERE id > ?1",
+    "INSERT INTO setting (namespace, layer, key, value, value_type, format, revision,
+                          created_at, updated_at, updated_by)
+     SELECT c.namespace, c.layer, c.key, c.after, {value_type}, c.after_format, c.revision,
+            coalesce((SELECT first.at FROM change a JOIN revision first ON first.id = a.revision
+                      WHERE a.namespace = c.namespace AND a.layer = c.layer AND a.key = c.key
+                      AND a.action = 'add' ORDER BY a.revision DESC LIMIT 1), r.at), r.at, r.actor
+     FROM temp.moved m
+     JOIN change c ON c.namespace = m.namespace AND c.layer = m.layer AND c.key = m.key
+     JOIN revision r ON r.id = c.revision
+     WHERE c.after IS NOT NULL AND c.revision <= ?1 AND NOT EXISTS (
+         SELECT 1 FROM change n WHERE n.namespace = c.namespace AND n.layer = c.layer
+         AND n.key = c.key AND n.revision > c.revision)",
+    "DROP TABLE temp.moved",
+];
+
+/// Where the history ends then; `?2` is what the first revision chains to.
+const HEAD: &str = "UPDATE head SET applying = NULL, revision = ?1, hash = coalesce(
+    (SELECT hash FROM revision WHERE hash IS NOT NULL ORDER BY id DESC LIMIT 1), ?2)";
+
+/// Takes the scratch database back to `revision`.
+///
+/// # Errors
+///
+/// [`crate::Error::Database`].
+pub(super) async fn back_to(db: &Database, revision: i64) -> Result<()> {
+    let transaction = db.begin().await?;
+    scratch::silence(&transaction).await?;
+    let value_type = type_of(DbBackend::Sqlite, "c.after");
+    for step in STEPS {
+        let sql = step.replace("{value_type}", &value_type);
+        let binds = step.contains("?1").then(|| revision.into());
+        let step = Statement::from_sql_and_values(DbBackend::Sqlite, sql, binds);
+        transaction.execute_raw(step).await?;
+    }
+    let binds = [revision.into(), hash::NO_HASH.into()];
+    let head = Statement::from_sql_and_values(DbBackend::Sqlite, HEAD, binds);
+    transaction.execute_raw(head).await?;
+    transaction.commit().await?;
+    Ok(())
+}

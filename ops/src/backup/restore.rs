@@ -1,0 +1,369 @@
+//! A backup put back: into the database that is live, in one transaction, or some of its values as
+//! an ordinary plan.
+//!
+//! The first replaces the history by another, so no plan could say it: it starts a new epoch, with
+//! a revision of its own on top, which every service notices.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveModelTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _,
+};
+use serde::Serialize;
+use setpoint_entity::head;
+use setpoint_importers::Pattern;
+
+use super::archive::Archive;
+use super::create::take;
+use super::lines::{self, Lines};
+use super::storage::Work;
+use super::tables::{Fate, Shape};
+use super::{
+    BackupError, Kind, Manifest, Moment, Storage, Verified, Wish, record, replay, scratch,
+};
+use crate::apply::{self, Channel};
+use crate::database::{self, Access, Database, Location, Settings};
+use crate::edit::{self, Edits};
+use crate::plan::{self, Author, Base, Change, Plan};
+use crate::{Error, Result, setting, time};
+
+/// How often it is begun again because somebody has written meanwhile; the last time nobody can.
+const TRIES: usize = 3;
+
+/// A backup that was read back, at the moment that is wanted, and can be restored from.
+pub struct Restore {
+    pub name: String,
+    pub manifest: Manifest,
+    /// The revision that it goes back to.
+    pub revision: i64,
+    scratch: Database,
+    shapes: Vec<Shape>,
+    _work: Work,
+}
+
+/// What a restore would do.
+#[derive(Debug, Serialize)]
+pub struct Restoration {
+    pub backup: String,
+    /// The revision that it goes back to.
+    pub revision: i64,
+    /// Whether the database is new, so that there is nothing to be lost.
+    pub is_new: bool,
+    /// Whether it would change nothing: the database is at that very revision.
+    pub is_there: bool,
+    /// What becomes of the settings.
+    pub plan: Plan,
+    /// What becomes of the rest.
+    pub tables: Vec<Counted>,
+}
+
+/// How many rows a table has and will have.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    pub table: &'static str,
+    pub before: u64,
+    pub after: u64,
+}
+
+/// What came of a restore.
+#[derive(Debug, Serialize)]
+pub struct Restored {
+    pub backup: String,
+    /// The revision that it went back to.
+    pub from_revision: i64,
+    /// The history that began with it, and its newest revision.
+    pub epoch: String,
+    pub revision: i64,
+    /// The backup of what was there before, if there was something.
+    pub safety_backup: Option<String>,
+}
+
+impl Restore {
+    /// Reads the backup `name` back into a scratch database, as it was at `at`.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::verify`]; [`BackupError::NoSuchMoment`].
+    pub async fn open(storage: &Storage, name: &str, at: Option<&Moment>) -> Result<Self> {
+        let archive = Archive::open(storage, name)?;
+        let work = storage.work()?;
+        let location = scratch::extract(storage, &work, &archive).await?;
+        let Archive { name, manifest, .. } = archive;
+        let scratch = scratch::open(&location).await?;
+        let mut revision = manifest.revision;
+        if let Some(at) = at {
+            revision = at.revision(&scratch.connection, &name, &manifest).await?;
+        }
+        if revision != manifest.revision {
+            replay::back_to(&scratch, revision).await?;
+        }
+        let shapes = Shape::of_all(&scratch.connection).await?;
+        Ok(Self { name, manifest, revision, scratch, shapes, _work: work })
+    }
+
+    /// What [`Restore::carry_out`] would do to the database at `location`. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`database::open`], except that there need not be a database.
+    pub async fn plan(
+        &self,
+        location: &Location,
+        settings: Settings,
+        author: Author,
+    ) -> Result<Restoration> {
+        let work = async |db: &Database| {
+            let live = db.snapshot().await?;
+            let planned = self.plan_for(&live, author.clone()).await;
+            planned.map_err(|error| error.at(db.place()))
+        };
+        match database::using(location, Access::Read, settings, work).await {
+            Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => {
+                let planned = database::using(&Location::Memory, Access::Read, settings, work);
+                Ok(Restoration { is_new: true, ..planned.await? })
+            }
+            planned => planned,
+        }
+    }
+
+    async fn plan_for(&self, live: &impl ConnectionTrait, author: Author) -> Result<Restoration> {
+        let head = apply::head(live).await?;
+        let base = Base::of(&head);
+        let changes = self.changes(live, |_, _| true).await?;
+        let plan = Plan::new(plan::Kind::Restore, base, author, Vec::new(), changes);
+        let mut tables = Vec::new();
+        for table in self.shapes.iter().map(|it| it.table).filter(|it| it.fate == Fate::Replaced) {
+            let before = lines::count(live, table.name).await?;
+            let after = lines::count(&self.scratch.connection, table.name).await?;
+            tables.push(Counted { table: table.name, before, after });
+        }
+        let is_new = tables.iter().all(|it| it.before == 0);
+        let is_there = head.epoch == self.manifest.epoch && head.revision == self.revision;
+        let (backup, revision) = (self.name.clone(), self.revision);
+        Ok(Restoration { backup, revision, is_new, is_there, plan, tables })
+    }
+
+    /// Plans to give the keys that `only` names the values that they have in the backup, in one
+    /// namespace or all: an ordinary plan, on the history as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::NoSuchKeys`]; [`Error::NotATree`] if they cannot stand beside what is live;
+    /// [`Error::Database`].
+    pub async fn values(
+        &self,
+        live: &impl ConnectionTrait,
+        only: &[Pattern],
+        namespace: Option<&str>,
+        author: Author,
+    ) -> Result<Plan> {
+        let base = Base::of(&apply::head(live).await?);
+        let mut is_found = false;
+        let is_meant = |place: &str, key: &crate::Key| {
+            let is_meant = namespace.is_none_or(|it| it == place)
+                && only.iter().any(|pattern| pattern.matches(key));
+            is_found |= is_meant;
+            is_meant
+        };
+        let changes = self.changes(live, is_meant).await?;
+        if !is_found {
+            let patterns: Vec<_> = only.iter().map(ToString::to_string).collect();
+            let (name, patterns) = (self.name.clone(), patterns.join(", "));
+            return Err(BackupError::NoSuchKeys { name, patterns }.into());
+        }
+        Ok(Plan::new(plan::Kind::Restore, base, author, Vec::new(), changes))
+    }
+
+    /// What has to change for the settings that `is_meant` to be those of the backup.
+    async fn changes(
+        &self,
+        live: &impl ConnectionTrait,
+        mut is_meant: impl FnMut(&str, &crate::Key) -> bool,
+    ) -> Result<Vec<Change>> {
+        let scratch = &self.scratch.connection;
+        let mut layers = BTreeSet::new();
+        layers.extend(setting::layers(live).await?);
+        layers.extend(setting::layers(scratch).await?);
+        let mut changes = Vec::new();
+        for (namespace, layer) in layers {
+            let now = setting::layer(live, &namespace, &layer).await?;
+            let then = setting::layer(scratch, &namespace, &layer).await?;
+            let gone = now.keys().filter(|it| !then.contains_key(*it)).map(|it| (it.clone(), None));
+            let mut edits: Edits = gone.collect();
+            edits.extend(then.into_iter().map(|(key, value)| (key, Some(value))));
+            edits.retain(|key, _| is_meant(&namespace, key));
+            changes.extend(edit::changes(&namespace, &layer, &now, edits)?);
+        }
+        Ok(changes)
+    }
+
+    /// Replaces what is in the database at `location`, which is made if there is none, after a
+    /// backup of it. Tokens and the record of backups stay.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::create`]; [`Error::Locked`], [`Error::DiskFull`], [`BackupError::Overtaken`],
+    /// [`Error::Database`]: nothing has changed then. [`Error::Unanswered`]: that is not known.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn carry_out(
+        &self,
+        location: &Location,
+        settings: Settings,
+        storage: &Storage,
+        author: &Author,
+        channel: Channel,
+        now: DateTime<Utc>,
+    ) -> Result<Restored> {
+        database::refuse_missing_folder(location)?;
+        let work = async |db: &Database| {
+            let mut safe: Option<Verified> = None;
+            for turn in 1..=TRIES {
+                let seen = apply::head(&db.connection).await?;
+                let transaction = if turn == TRIES { Some(self.begin(db).await?) } else { None };
+                if !is_new(&db.connection).await? {
+                    let wish = self.safety(turn, now);
+                    safe = Some(take(location, settings, storage, wish, author, now).await?);
+                }
+                let (transaction, head) = match transaction {
+                    Some(begun) => begun,
+                    None => self.begin(db).await?,
+                };
+                let held = safe.as_ref().map(|it| (&it.manifest.epoch, it.manifest.revision));
+                if (&head.epoch, head.revision) != held.unwrap_or((&seen.epoch, seen.revision)) {
+                    // Somebody has written what the safety backup does not hold.
+                    transaction.rollback().await?;
+                    if let Some(useless) = safe.take() {
+                        storage.remove(&useless.name)?;
+                    }
+                    continue;
+                }
+                let done = self.replace(&transaction, author, channel, now).await;
+                let (epoch, revision) = done.map_err(|error| error.at(db.place()))?;
+                let committed = transaction.commit().await;
+                committed.map_err(|error| Error::of_commit(error, db.place()))?;
+                if let Some(safe) = &safe {
+                    record::keep(location, settings, safe).await;
+                }
+                return Ok(Restored {
+                    backup: self.name.clone(),
+                    from_revision: self.revision,
+                    epoch,
+                    revision,
+                    safety_backup: safe.map(|it| it.name),
+                });
+            }
+            Err(BackupError::Overtaken.into())
+        };
+        database::using(location, Access::Create, settings, work).await
+    }
+
+    async fn begin(&self, db: &Database) -> Result<(DatabaseTransaction, head::Model)> {
+        let transaction = db.begin().await?;
+        let head = apply::lock_head(&transaction).await;
+        Ok((transaction, head.map_err(|error| error.at(db.place()))?))
+    }
+
+    fn safety(&self, turn: usize, now: DateTime<Utc>) -> Wish {
+        let stamp = time::file_stamp(now);
+        let name = match turn {
+            1 => format!("pre-restore-{stamp}"),
+            turn => format!("pre-restore-{stamp}-{turn}"),
+        };
+        let note = format!("before the restore of {}", self.name);
+        Wish { name: Some(name), kind: Kind::PreRestore, note: Some(note), pin: false }
+    }
+
+    /// Gives the new epoch and its newest revision.
+    async fn replace(
+        &self,
+        live: &DatabaseTransaction,
+        author: &Author,
+        channel: Channel,
+        now: DateTime<Utc>,
+    ) -> Result<(String, i64)> {
+        scratch::silence(live).await?;
+        let mut shapes = Vec::new();
+        for shape in &self.shapes {
+            let is_empty = lines::count(live, shape.table.name).await? == 0;
+            match shape.table.fate {
+                Fate::Replaced => shapes.push(shape),
+                Fate::Kept if is_empty => shapes.push(shape),
+                Fate::Kept | Fate::Head => {}
+            }
+        }
+        for shape in shapes.iter().rev() {
+            let table = shape.table.name;
+            live.execute_unprepared(&format!("DELETE FROM \"{table}\"")).await?;
+        }
+        for shape in &shapes {
+            let mut written = 0;
+            let mut pieces = Lines::of(&self.scratch.connection, shape);
+            while let Some(piece) = pieces.next().await? {
+                lines::insert(live, shape, &piece.text).await?;
+                written += piece.rows;
+            }
+            if lines::count(live, shape.table.name).await? != written {
+                let table = shape.table.name;
+                let reason = format!("the rows of {table} do not fit into it");
+                return Err(BackupError::Damaged { name: self.name.clone(), reason }.into());
+            }
+        }
+        let then = apply::head(&self.scratch.connection).await?;
+        let head = head::Model { epoch: new_epoch()?, applying: None, ..then };
+        self.move_head(live, &head).await?;
+        let plan = Plan::new(
+            plan::Kind::Restore,
+            Base::of(&head),
+            self.signed(author),
+            Vec::new(),
+            Vec::new(),
+        );
+        apply::append(live, &head, &[(plan, channel, now)]).await?;
+        Ok((head.epoch, head.revision + 1))
+    }
+
+    async fn move_head(&self, live: &DatabaseTransaction, head: &head::Model) -> Result<()> {
+        let row = head.clone().into_active_model().reset_all();
+        // It is the one row that is changed and not replaced: who listens hears of it.
+        head::Entity::update(row).exec(live).await?;
+        Ok(())
+    }
+
+    /// The reason in the history: it is the only trace of where its settings came from.
+    fn signed(&self, author: &Author) -> Author {
+        let Self { name, revision, manifest, .. } = self;
+        let what = format!("backup {name}, revision {revision} of {}", manifest.epoch);
+        let reason = match &author.reason {
+            Some(reason) => format!("{reason} ({what})"),
+            None => what,
+        };
+        Author { actor: author.actor.clone(), reason: Some(reason) }
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Database`].
+    pub async fn close(self) -> Result<()> {
+        self.scratch.close().await
+    }
+}
+
+/// Whether a database has nothing that could be lost.
+async fn is_new(db: &impl ConnectionTrait) -> Result<bool> {
+    for shape in Shape::of_all(db).await? {
+        let is_empty = lines::count(db, shape.table.name).await? == 0;
+        if shape.table.fate != Fate::Head && !is_empty {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn new_epoch() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::NoRandomness { reason: error.to_string() })?;
+    Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
+}

@@ -1,0 +1,302 @@
+use chrono::Utc;
+use clap::Subcommand;
+use miette::miette;
+use setpoint_ops::Pattern;
+use setpoint_ops::apply::Channel;
+use setpoint_ops::backup::{self, Kind, Listed, Manifest, Moment, Restore, Storage, Wish};
+use setpoint_ops::secret::hidden;
+
+use super::{Context, Exit, How, view};
+use crate::console;
+
+/// Take backups that are known to restore, and restore them
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Take a backup, and read it back before it gets its name
+    ///
+    /// It is a tar of compressed files that restores into SQLite and PostgreSQL, whichever it came
+    /// from. Nobody who writes waits for it.
+    Create {
+        /// What it is called [default: the time and the revision]
+        name: Option<String>,
+
+        /// What it is for
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+
+        /// Keep it whatever the retention says
+        #[arg(long)]
+        pin: bool,
+    },
+    /// List the backups, the oldest first: those that cannot be read too
+    List,
+    /// Read backups back into a scratch database, and compare everything
+    Verify {
+        /// Which ones
+        #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
+        names: Vec<String>,
+
+        /// All of them
+        #[arg(long)]
+        all: bool,
+    },
+    Restore(RestoreArgs),
+}
+
+/// Put a backup back, after a backup of what is there now
+///
+/// The history is then that of the backup, with the restore on top: a new epoch, which running
+/// services follow without a restart. Tokens, the record of backups and the files of the
+/// application stay as they are: `setpoint drift` tells where a file says something else.
+#[derive(clap::Args)]
+pub(super) struct RestoreArgs {
+    /// Which one
+    name: String,
+
+    /// Not its end but this revision, or the newest at this time: 2026-05-01T12:00:00Z, 12h ago,
+    /// or the end of a day
+    ///
+    /// The history and the settings are as they were then. Of a file that was imported later it
+    /// is not known what it said then: it counts as never imported, so that its next import asks
+    /// about each difference and overwrites nothing.
+    #[arg(long, value_name = "REVISION|TIME")]
+    at: Option<String>,
+
+    /// Only the values of these keys, or patterns such as http.*, as a revision on top of the
+    /// history as it is
+    #[arg(long, value_name = "KEYS", num_args = 1.., value_delimiter = ',')]
+    only: Vec<String>,
+
+    /// Print what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+
+    /// Why, for the history
+    #[arg(long, short = 'm', value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> miette::Result<Exit> {
+    match command {
+        Command::Create { name, note, pin } => create(context, name, note, pin).await,
+        Command::List => list(context).await,
+        Command::Verify { names, all } => verify(context, names, all).await,
+        Command::Restore(args) => restore(context, args).await,
+    }
+}
+
+fn storage(context: &Context) -> Storage {
+    Storage::new(context.loaded.backups())
+}
+
+async fn create(
+    context: &Context,
+    name: Option<String>,
+    note: Option<String>,
+    pin: bool,
+) -> miette::Result<Exit> {
+    let wish = Wish { name, kind: Kind::Manual, note, pin };
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let (storage, author) = (storage(context), context.author(None));
+    let made = backup::create(&location, settings, &storage, wish, &author, Utc::now()).await?;
+    tracing::info!(backup = made.name, revision = made.manifest.revision, "took a backup");
+    if context.json {
+        console::show_json(&made)?;
+        return Ok(Exit::Done);
+    }
+    console::show(format_args!("{}\n", made.name))?;
+    let size = size(made.size_bytes);
+    let (revision, folder) = (made.manifest.revision, storage.folder().display());
+    console::tell(format_args!("revision {revision}, {size} in {folder}, read back whole"));
+    Ok(Exit::Done)
+}
+
+async fn list(context: &Context) -> miette::Result<Exit> {
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let listed = backup::list(&location, settings, &storage(context)).await?;
+    if context.json {
+        console::show_json(&listed)?;
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<_> = listed.iter().map(row).collect();
+    let head = ["name", "taken", "kind", "of", "revision", "settings", "size", "state", "note"];
+    console::show(console::table(&head, &rows))?;
+    Ok(Exit::Done)
+}
+
+fn row(listed: &Listed) -> Vec<String> {
+    let Listed { name, manifest, size_bytes, verified_at, pinned, problem } = listed;
+    let Some(Manifest { kind, created_at, engine, revision, counts, note, .. }) = manifest else {
+        let problem = problem.clone().unwrap_or_default();
+        let mut cells = vec![name.clone()];
+        cells.extend(["-"; 6].map(str::to_owned));
+        cells.extend([format!("unreadable: {problem}"), String::new()]);
+        return cells;
+    };
+    let verified = match verified_at {
+        Some(at) => format!("verified {at}"),
+        None => "not verified here".to_owned(),
+    };
+    vec![
+        name.clone(),
+        created_at.clone(),
+        kind.as_str().to_owned(),
+        engine.as_str().to_owned(),
+        revision.to_string(),
+        counts.get("setting").copied().unwrap_or_default().to_string(),
+        size(*size_bytes),
+        if *pinned { format!("{verified}, pinned") } else { verified },
+        note.clone().unwrap_or_default(),
+    ]
+}
+
+/// `17.3 KiB`
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let unit = (bytes.max(1).ilog2() / 10).min(4);
+    match unit {
+        0 => format!("{bytes} B"),
+        _ => {
+            let tenths = bytes / ((1 << (10 * unit)) / 10);
+            format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit as usize])
+        }
+    }
+}
+
+async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Result<Exit> {
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let storage = storage(context);
+    let names = match all {
+        true => {
+            let listed = backup::list(&location, settings, &storage).await?;
+            listed.into_iter().map(|it| it.name).collect()
+        }
+        false => names,
+    };
+    let mut verified = Vec::new();
+    let mut bad = 0;
+    for name in &names {
+        match backup::verify(&location, settings, &storage, name, Utc::now()).await {
+            Ok(one) => {
+                let (revision, size) = (one.manifest.revision, size(one.size_bytes));
+                if !context.json {
+                    console::show(format_args!("{name}: whole, revision {revision}, {size}\n"))?;
+                }
+                verified.push(one);
+            }
+            Err(error) if names.len() == 1 => return Err(error.into()),
+            Err(error) => {
+                bad += 1;
+                console::tell(format_args!("{name}: {error}"));
+            }
+        }
+    }
+    if context.json {
+        console::show_json(&verified)?;
+    }
+    match bad {
+        0 => Ok(Exit::Done),
+        _ => Err(miette!(
+            code = "backup::not_whole",
+            help = "restore from another one, and take a new one: `setpoint backup create`",
+            "{bad} of {} cannot be restored",
+            console::counted(names.len(), "backup")
+        )),
+    }
+}
+
+async fn restore(context: &Context, args: RestoreArgs) -> miette::Result<Exit> {
+    let now = Utc::now();
+    let at = args.at.as_deref().map(|it| Moment::parse(it, now)).transpose()?;
+    let only = args.only.iter().map(|it| pattern(it)).collect::<miette::Result<Vec<_>>>()?;
+    let restore = Restore::open(&storage(context), &args.name, at.as_ref()).await?;
+    let done = match only.is_empty() {
+        true => restore_all(context, &restore, &args).await,
+        false => restore_values(context, &restore, &only, args).await,
+    };
+    let closed = restore.close().await;
+    let exit = done?;
+    closed?;
+    Ok(exit)
+}
+
+fn pattern(text: &str) -> miette::Result<Pattern> {
+    text.parse().map_err(|error| {
+        miette!(
+            code = "backup::bad_pattern",
+            help = "nothing was changed; give keys, or patterns such as http.*",
+            "`{text}` names no keys: {error}"
+        )
+    })
+}
+
+async fn restore_values(
+    context: &Context,
+    restore: &Restore,
+    only: &[Pattern],
+    args: RestoreArgs,
+) -> miette::Result<Exit> {
+    let reason = args
+        .reason
+        .unwrap_or_else(|| format!("from backup {}, revision {}", restore.name, restore.revision));
+    let author = context.author(Some(reason.clone()));
+    let how = How { dry_run: args.dry_run, out: None, exit_code: false, reason: Some(reason) };
+    let namespace = context.only.as_deref();
+    let make = async |db: &sea_orm::DatabaseTransaction| {
+        restore.values(db, only, namespace, author.clone()).await
+    };
+    context.edit(&how, make).await
+}
+
+async fn restore_all(
+    context: &Context,
+    restore: &Restore,
+    args: &RestoreArgs,
+) -> miette::Result<Exit> {
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let author = context.author(args.reason.clone());
+    let mut planned = restore.plan(&location, settings, author.clone()).await?;
+    if let Some(plan) = hidden(&planned.plan, context.rules()?) {
+        planned.plan = plan;
+    }
+    let is_last = args.dry_run || planned.is_there;
+    if context.json && is_last {
+        console::show_json(&planned)?;
+    }
+    let mut text = view::text(&planned.plan);
+    for it in planned.tables.iter().filter(|it| it.before != it.after) {
+        text.push_str(&format!("table {}: {} rows -> {}\n", it.table, it.before, it.after));
+    }
+    if is_last {
+        if !context.json {
+            console::show(text)?;
+        }
+        if planned.is_there {
+            console::tell("the database is at that very revision: there is nothing to restore");
+        }
+        return Ok(Exit::Done);
+    }
+    if !context.json {
+        console::tell(text.trim_end());
+    }
+    let (name, revision, place) = (&restore.name, restore.revision, location.name());
+    let question = format!("Replace everything in {place} by backup {name}, revision {revision}?");
+    console::confirm(&question, args.yes)?;
+    let storage = storage(context);
+    let done = restore.carry_out(&location, settings, &storage, &author, Channel::Cli, Utc::now());
+    let done = done.await?;
+    tracing::info!(backup = name, revision = done.revision, "restored a backup");
+    if context.json {
+        console::show_json(&done)?;
+        return Ok(Exit::Done);
+    }
+    if let Some(safe) = &done.safety_backup {
+        console::tell(format_args!("what was there before is in backup {safe}"));
+    }
+    console::tell(format_args!("revision {} of epoch {}", done.revision, done.epoch));
+    Ok(Exit::Done)
+}

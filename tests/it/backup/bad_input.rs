@@ -1,0 +1,142 @@
+//! Archives that are not what they should be, and disks without room.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use super::{archive, assert_sound, ready, settings};
+use crate::world::World;
+
+on_both![
+    a_truncated_archive_is_found_wherever_it_ends,
+    a_flipped_bit_is_found_wherever_it_is,
+    what_is_no_archive_is_listed_as_such,
+    a_link_is_no_archive,
+    an_archive_that_was_replaced_by_another_is_found,
+    a_damaged_archive_does_not_count_as_verified,
+    a_bomb_is_not_unpacked,
+];
+
+/// An archive that nothing is known of.
+fn strange(world: &World, bytes: &[u8]) {
+    fs::write(archive(world, "strange"), bytes).unwrap();
+}
+
+#[track_caller]
+fn assert_refused(world: &World, case: &str) {
+    for arguments in
+        [&["backup", "verify", "strange"][..], &["backup", "restore", "strange", "--yes"]]
+    {
+        let refusal = world.refusal(arguments);
+        assert!(refusal.starts_with("1 backup::damaged; "), "{case}: {refusal}");
+    }
+}
+
+fn a_truncated_archive_is_found_wherever_it_ends(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    let whole = fs::read(archive(world, "first")).unwrap();
+    let before = (settings(world), world.revision());
+
+    let length = whole.len();
+    for end in [0, 1, 511, 512, 600, 16_896, 17_000, length / 2, length - 1536, length - 1025] {
+        strange(world, &whole[..end]);
+        assert_refused(world, &format!("cut at {end} of {length}"));
+    }
+    assert_eq!((settings(world), world.revision()), before);
+}
+
+fn a_flipped_bit_is_found_wherever_it_is(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    let whole = fs::read(archive(world, "first")).unwrap();
+    let packed: Vec<usize> = (0..whole.len() - 1024 - 512 + 64)
+        .filter(|at| !is_filler(&whole, *at))
+        .step_by(whole.len() / 12)
+        .collect();
+
+    for at in packed {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 4;
+        strange(world, &bytes);
+        assert_refused(world, &format!("bit of byte {at}"));
+    }
+    assert_sound(world);
+}
+
+/// Whether a byte may only fill a block: it is among zeros.
+fn is_filler(whole: &[u8], at: usize) -> bool {
+    let are_zeros = |range: std::ops::Range<usize>| whole[range].iter().all(|it| *it == 0);
+    are_zeros(at..(at + 4).min(whole.len())) || are_zeros(at.saturating_sub(3)..at + 1)
+}
+
+fn what_is_no_archive_is_listed_as_such(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    let zeros = [0; 4096];
+    for bytes in [&b""[..], b"PK\x03\x04 a zip", &zeros] {
+        strange(world, bytes);
+
+        assert_refused(world, "no archive");
+        let table = world.ok(&["backup", "list"]);
+        let row = table.lines().nth(1).unwrap();
+        assert!(row.starts_with("strange  -  ") && row.contains("unreadable: "), "{table}");
+    }
+}
+
+fn a_link_is_no_archive(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    symlink("first.setpoint.tar", archive(world, "strange")).unwrap();
+
+    assert_refused(world, "a link");
+    let refusal = world.refusal(&["backup", "create", "strange"]);
+    assert!(refusal.starts_with("1 backup::exists; "), "{refusal}");
+}
+
+fn an_archive_that_was_replaced_by_another_is_found(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    world.ok(&["set", "new", "true"]);
+    world.ok(&["backup", "create", "second"]);
+    fs::copy(archive(world, "first"), archive(world, "second")).unwrap();
+
+    let refusal = world.refusal(&["backup", "verify", "second"]);
+
+    insta::assert_snapshot!(refusal, @"1 backup::damaged; backup `second` is damaged: it is not the archive that was written; nothing was changed; `setpoint backup verify --all` tells which ones are whole");
+}
+
+fn a_damaged_archive_does_not_count_as_verified(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    world.ok(&["backup", "create", "second"]);
+    let mut bytes = fs::read(archive(world, "first")).unwrap();
+    bytes[18_000] ^= 1;
+    fs::write(archive(world, "first"), bytes).unwrap();
+
+    let ran = world.run(&["backup", "verify", "--all"]);
+
+    assert_eq!((ran.status, ran.stdout.lines().count()), (1, 1), "{ran}");
+    let listed = world.json(&["backup", "list"]);
+    assert!(listed[0]["verified_at"].is_null() && listed[1]["verified_at"].is_string());
+}
+
+/// The archive says that little is in it, and gigabytes of zeros are.
+fn a_bomb_is_not_unpacked(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    let whole = fs::read(archive(world, "first")).unwrap();
+    let script = "head -c 300000000 /dev/zero | zstd -q1c";
+    let made = std::process::Command::new("sh").args(["-c", script]).output().unwrap().stdout;
+    let at = 512 + 16 * 1024;
+    let (name, size) = (&whole[at..at + 100], format!("{:011o}\0", made.len()));
+    let mut header = whole[at..at + 512].to_vec();
+    assert!(name.starts_with(b"content.jsonl.zst\0"));
+    header[124..136].copy_from_slice(size.as_bytes());
+    header[148..156].copy_from_slice(b"        ");
+    let sum: u32 = header.iter().map(|it| u32::from(*it)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let old = usize::from_str_radix(std::str::from_utf8(&whole[at + 124..at + 135]).unwrap(), 8);
+    let next = at + 512 + old.unwrap().next_multiple_of(512);
+
+    let mut bytes = [&whole[..at], &header, &made].concat();
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes.extend(&whole[next..]);
+    strange(world, &bytes);
+
+    assert_refused(world, "a bomb");
+    let refusal = world.refusal(&["backup", "verify", "strange"]);
+    assert!(refusal.contains("content.jsonl.zst is larger than the manifest says"), "{refusal}");
+}

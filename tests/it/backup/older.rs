@@ -1,0 +1,69 @@
+//! Archives of other versions.
+
+use std::fs;
+
+use super::{archive, assert_sound, ready, settings};
+use crate::world::World;
+
+on_both![
+    a_database_of_an_older_version_is_backed_up_as_it_is_and_restores_into_this_one,
+    an_archive_of_a_newer_version_is_refused,
+    an_archive_of_a_newer_format_is_refused,
+];
+
+fn a_database_of_an_older_version_is_backed_up_as_it_is_and_restores_into_this_one(world: &World) {
+    ready(world);
+    // The tables that later steps made are gone, with what is in them.
+    world.ok(&["database", "down", "--steps", "2", "--yes"]);
+    let before = settings(world);
+    world.ok(&["backup", "create", "old"]);
+    world.ok(&["database", "up"]);
+    world.ok(&["set", "new", "true"]);
+
+    world.ok(&["backup", "restore", "old", "--yes"]);
+
+    assert_eq!(settings(world), before);
+    let steps = world.json(&["backup", "list"])[0]["steps"].as_array().unwrap().len();
+    assert_eq!(steps, world.json(&["database", "status"])["applied"].as_array().unwrap().len() - 2);
+    assert_sound(world);
+}
+
+/// Writes the archive `first` again as `other`, with a manifest that says something else.
+fn say(world: &World, from: &str, to: &str) {
+    let mut bytes = fs::read(archive(world, "first")).unwrap();
+    let slot = &mut bytes[512..512 + 16 * 1024];
+    let text = String::from_utf8(slot.to_vec()).unwrap();
+    assert!(text.contains(from), "{text}");
+    let mut said = text.replacen(from, to, 1).trim_end().to_owned().into_bytes();
+    said.resize(slot.len(), b' ');
+    slot.copy_from_slice(&said);
+    let sum = setpoint_ops::hash::of_bytes(slot);
+    // The last file is that sum, before the two empty blocks.
+    let at = bytes.len() - 1024 - 512;
+    bytes[at..at + 64].copy_from_slice(&sum.as_bytes()[7..]);
+    fs::write(archive(world, "other"), bytes).unwrap();
+}
+
+fn an_archive_of_a_newer_version_is_refused(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    say(world, "_backup\"", "_backup\", \"m20991231_000001_flying\"");
+
+    let refusal = world.refusal(&["backup", "restore", "other", "--yes"]);
+
+    insta::assert_snapshot!(refusal, @"1 backup::newer; backup `other` was made by a newer Setpoint: it has the step m20991231_000001_flying; nothing was changed; use that Setpoint");
+    assert_eq!(world.revision(), 5);
+}
+
+fn an_archive_of_a_newer_format_is_refused(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    say(world, "\"format\": 1", "\"format\": 2, \"more\": []");
+
+    let refusal = world.refusal(&["backup", "verify", "other"]);
+
+    insta::assert_snapshot!(refusal, @"1 backup::newer; backup `other` was made by a newer Setpoint: it has format 2; nothing was changed; use that Setpoint");
+    let listed = world.json(&["backup", "list"]);
+    assert_eq!(
+        listed[0]["problem"],
+        "backup `other` was made by a newer Setpoint: it has format 2"
+    );
+}
