@@ -221,8 +221,10 @@ impl Restore {
             let mut safe: Option<Verified> = None;
             for turn in 1..=TRIES {
                 let seen = apply::head(&db.connection).await?;
+                // There is one connection on SQLite, and the transaction may be about to take it.
+                let is_empty = is_new(&db.connection).await?;
                 let transaction = if turn == TRIES { Some(self.begin(db).await?) } else { None };
-                if !is_new(&db.connection).await? {
+                if !is_empty {
                     let wish = self.safety(turn, now);
                     safe = Some(take(location, settings, storage, wish, author, now).await?);
                 }
