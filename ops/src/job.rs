@@ -55,6 +55,8 @@ pub struct Job {
 pub enum Verb {
     /// Computes the chain of hashes of the history again.
     AuditVerify,
+    /// Takes a backup and reads it back.
+    Backup,
     /// Compares every source with its last import and what is live, and tells of what is new.
     Drift { webhook: Option<Webhook> },
     /// Takes away what has long expired.
@@ -63,6 +65,8 @@ pub enum Verb {
     ReseedCheck,
     /// Has the database tidy up and measure itself.
     Vacuum,
+    /// Reads every backup back.
+    VerifyBackups,
 }
 
 /// What becomes of times at which nobody was there.
@@ -121,15 +125,18 @@ impl Job {
 }
 
 impl Verb {
-    pub const NAMES: [&str; 5] = ["audit-verify", "drift", "expire", "reseed-check", "vacuum"];
+    pub const NAMES: [&str; 7] =
+        ["audit-verify", "backup", "drift", "expire", "reseed-check", "vacuum", "verify-backups"];
 
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::AuditVerify => "audit-verify",
+            Self::Backup => "backup",
             Self::Drift { .. } => "drift",
             Self::Expire => "expire",
             Self::ReseedCheck => "reseed-check",
             Self::Vacuum => "vacuum",
+            Self::VerifyBackups => "verify-backups",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::Subcommand;
 use miette::miette;
+use setpoint_ops::backup::Storage;
 use setpoint_ops::database::{self, Access, Database};
 use setpoint_ops::job::{self, Ground, Holder, Job, Listed, Run, Scheduler, Setup, State, named};
 use setpoint_ops::live::Live;
@@ -75,6 +76,9 @@ pub(super) fn ground(context: &Context) -> miette::Result<Ground> {
         rules.insert(namespace.clone(), context.loaded.secrets(namespace)?);
     }
     Ok(Ground {
+        location: context.location(),
+        settings: context.loaded.database_settings(),
+        backups: Storage::new(context.loaded.backups()),
         sources: sources::configured(context)?,
         root: context.loaded.root.clone(),
         limits: context.loaded.limits(),

@@ -140,10 +140,12 @@ impl Reading<'_> {
     fn verb(&mut self, declared: &Declared) -> Option<Verb> {
         let verb = match declared.verb.as_str() {
             "audit-verify" => Verb::AuditVerify,
+            "backup" => Verb::Backup,
             "drift" => Verb::Drift { webhook: self.webhook(declared) },
             "expire" => Verb::Expire,
             "reseed-check" => Verb::ReseedCheck,
             "vacuum" => Verb::Vacuum,
+            "verify-backups" => Verb::VerifyBackups,
             other => {
                 let known = Verb::NAMES.join(", ");
                 let help = match nearest(other, Verb::NAMES) {

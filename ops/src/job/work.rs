@@ -9,16 +9,23 @@ use setpoint_importers::Limits;
 
 use super::drift::drift;
 use super::{Claim, Ended, Job, Verb};
-use crate::database::Database;
+use crate::backup::{self, Storage, Wish};
+use crate::database::{Database, Location, Settings};
 use crate::live::Live;
+use crate::plan::Author;
 use crate::report::{self, Report};
 use crate::secret::Rules;
 use crate::source::{self, Declared, State as SourceState, imported};
 use crate::{Result, audit, expire};
 
 /// What is declared, as far as jobs need it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Ground {
+    /// The database that backups are taken of.
+    pub location: Location,
+    pub settings: Settings,
+    /// Where they are kept.
+    pub backups: Storage,
     /// The sources, with the seeds of the program.
     pub sources: Vec<Declared>,
     /// The folder that their paths are relative to.
@@ -102,10 +109,12 @@ pub(super) async fn carry_out(
 ) -> Ended {
     let done = match &job.verb {
         Verb::AuditVerify => audit_verify(store).await,
+        Verb::Backup => take_backup(ground, &job.name, now).await,
         Verb::Drift { webhook } => drift(store, ground, &job.name, webhook.as_ref(), now).await,
         Verb::Expire => expiring(store, now).await,
         Verb::ReseedCheck => reseed_check(store, ground).await,
         Verb::Vacuum => vacuum(store).await,
+        Verb::VerifyBackups => verify_backups(ground, now).await,
     };
     done.unwrap_or_else(|error| Ended::failed(error.in_a_line()))
 }
@@ -122,6 +131,32 @@ async fn audit_verify(store: Store<'_>) -> Result<Ended> {
             "{} revisions hold together, {} of them not sealed yet; the newest hash is {}",
             verdict.revisions, verdict.unsealed, verdict.head_hash
         )),
+    }
+}
+
+async fn take_backup(ground: &Ground, job: &str, now: DateTime<Utc>) -> Result<Ended> {
+    let Ground { location, settings, backups, .. } = ground;
+    let wish =
+        Wish { name: None, kind: backup::Kind::Job, note: Some(format!("job {job}")), pin: false };
+    let author = Author { actor: format!("job:{job}"), reason: None };
+    let made = backup::create(location, *settings, backups, wish, &author, now).await?;
+    let (revision, bytes) = (made.manifest.revision, made.size_bytes);
+    told(format!("{}: revision {revision}, {bytes} bytes, read back whole", made.name))
+}
+
+async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
+    let Ground { location, settings, backups, .. } = ground;
+    let listed = backup::list(location, *settings, backups).await?;
+    let mut bad = Vec::new();
+    for one in &listed {
+        if let Err(error) = backup::verify(location, *settings, backups, &one.name, now).await {
+            bad.push(format!("{}: {}", one.name, error.in_a_line()));
+        }
+    }
+    match (listed.len(), bad.is_empty()) {
+        (0, _) => Ok(Ended::failed("there is no backup")),
+        (count, true) => told(format!("{count} backups, each read back whole")),
+        (_, false) => Ok(Ended::failed(bad.join("; "))),
     }
 }
 
