@@ -36,6 +36,9 @@ pub use storage::Storage;
 
 use archive::Archive;
 
+/// What the database says of an archive of another hash.
+const NOT_WRITTEN: &str = "it is not the archive that was written";
+
 /// What somebody asks for.
 #[derive(Clone, Debug)]
 pub struct Wish {
@@ -73,13 +76,11 @@ pub async fn verify(
     name: &str,
     now: DateTime<Utc>,
 ) -> Result<Verified> {
-    let known = record::all(location, settings).await;
-    let known = known.into_iter().find(|it| it.name == name);
     let verified = async {
         let archive = Archive::open(storage, name)?;
         let sha256 = archive.sha256()?;
-        if known.is_some_and(|it| it.sha256 != sha256) {
-            return Err(archive.damaged("it is not the archive that was written"));
+        if record::is_other(location, settings, name, &sha256).await {
+            return Err(archive.damaged(NOT_WRITTEN));
         }
         let work = storage.work()?;
         scratch::extract(storage, &work, &archive).await?;

@@ -142,6 +142,7 @@ async fn of_sqlite(
     copy(location, settings, work).await?;
     let copied = Location::Sqlite(work.path(COPY));
     let db = database::connect(&copied, Access::Read, settings).await?;
+    db.connection.execute_unprepared(scratch::LEAN).await?;
     let steps = known_steps(&db, location).await?;
     let head = apply::head(&db.connection).await?;
 
@@ -180,8 +181,7 @@ async fn copy(location: &Location, settings: Settings, work: &Work) -> Result<()
     let db = database::connect(location, Access::Write, settings).await?;
     let copied = async {
         refuse_unknown(&db, location).await?;
-        // What is read once need not be kept, neither here nor by the copy.
-        db.connection.execute_unprepared("PRAGMA cache_size = -4096").await?;
+        db.connection.execute_unprepared(scratch::LEAN).await?;
         let vacuum =
             Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [text.into()]);
         db.connection.execute_raw(vacuum).await?;

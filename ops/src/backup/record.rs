@@ -24,6 +24,17 @@ pub(super) async fn all(location: &Location, settings: Settings) -> Vec<backup::
     }
 }
 
+/// Whether the database knows another archive by that name.
+pub(super) async fn is_other(
+    location: &Location,
+    settings: Settings,
+    name: &str,
+    sha256: &str,
+) -> bool {
+    let known = all(location, settings).await;
+    known.iter().any(|it| it.name == name && it.sha256 != sha256)
+}
+
 /// Writes down that a backup was read back whole.
 pub(super) async fn keep(location: &Location, settings: Settings, verified: &Verified) {
     let Verified { name, size_bytes, sha256, verified_at, manifest } = verified;

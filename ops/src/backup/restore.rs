@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _,
+    ActiveModelTrait as _, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait as _,
     IntoActiveModel as _,
 };
 use serde::Serialize;
@@ -21,7 +21,8 @@ use super::lines::{self, Lines};
 use super::storage::Work;
 use super::tables::{Fate, Shape};
 use super::{
-    BackupError, Kind, Manifest, Moment, Storage, Verified, Wish, record, replay, scratch,
+    BackupError, Kind, Manifest, Moment, NOT_WRITTEN, Storage, Verified, Wish, record, replay,
+    scratch,
 };
 use crate::apply::{self, Channel};
 use crate::database::{self, Access, Database, Location, Settings};
@@ -38,6 +39,8 @@ pub struct Restore {
     pub manifest: Manifest,
     /// The revision that it goes back to.
     pub revision: i64,
+    /// Of the archive.
+    sha256: String,
     scratch: Database,
     shapes: Vec<Shape>,
     _work: Work,
@@ -88,6 +91,7 @@ impl Restore {
     /// As [`super::verify`]; [`BackupError::NoSuchMoment`].
     pub async fn open(storage: &Storage, name: &str, at: Option<&Moment>) -> Result<Self> {
         let archive = Archive::open(storage, name)?;
+        let sha256 = archive.sha256()?;
         let work = storage.work()?;
         let location = scratch::extract(storage, &work, &archive).await?;
         let Archive { name, manifest, .. } = archive;
@@ -100,20 +104,22 @@ impl Restore {
             replay::back_to(&scratch, revision).await?;
         }
         let shapes = Shape::of_all(&scratch.connection).await?;
-        Ok(Self { name, manifest, revision, scratch, shapes, _work: work })
+        Ok(Self { name, manifest, revision, sha256, scratch, shapes, _work: work })
     }
 
     /// What [`Restore::carry_out`] would do to the database at `location`. Changes nothing.
     ///
     /// # Errors
     ///
-    /// As [`database::open`], except that there need not be a database.
+    /// [`BackupError::Damaged`] if the database knows another archive by this name; as
+    /// [`database::open`], except that there need not be a database.
     pub async fn plan(
         &self,
         location: &Location,
         settings: Settings,
         author: Author,
     ) -> Result<Restoration> {
+        self.refuse_other(location, settings).await?;
         let work = async |db: &Database| {
             let live = db.snapshot().await?;
             let planned = self.plan_for(&live, author.clone()).await;
@@ -125,6 +131,17 @@ impl Restore {
                 Ok(Restoration { is_new: true, ..planned.await? })
             }
             planned => planned,
+        }
+    }
+
+    /// Refuses an archive that is not the one which the database knows by this name.
+    async fn refuse_other(&self, location: &Location, settings: Settings) -> Result<()> {
+        match record::is_other(location, settings, &self.name, &self.sha256).await {
+            false => Ok(()),
+            true => {
+                let (name, reason) = (self.name.clone(), NOT_WRITTEN.to_owned());
+                Err(BackupError::Damaged { name, reason }.into())
+            }
         }
     }
 
@@ -140,7 +157,9 @@ impl Restore {
             tables.push(Counted { table: table.name, before, after });
         }
         let is_new = tables.iter().all(|it| it.before == 0);
-        let is_there = head.epoch == self.manifest.epoch && head.revision == self.revision;
+        let is_there = (&head.epoch, head.revision) == (&self.manifest.epoch, self.revision)
+            && plan.is_empty()
+            && tables.iter().all(|it| it.before == it.after);
         let (backup, revision) = (self.name.clone(), self.revision);
         Ok(Restoration { backup, revision, is_new, is_there, plan, tables })
     }
@@ -217,8 +236,9 @@ impl Restore {
         now: DateTime<Utc>,
     ) -> Result<Restored> {
         database::refuse_missing_folder(location)?;
+        self.refuse_other(location, settings).await?;
+        let mut safe: Option<Verified> = None;
         let work = async |db: &Database| {
-            let mut safe: Option<Verified> = None;
             for turn in 1..=TRIES {
                 let seen = apply::head(&db.connection).await?;
                 // There is one connection on SQLite, and the transaction may be about to take it.
@@ -253,16 +273,31 @@ impl Restore {
                     from_revision: self.revision,
                     epoch,
                     revision,
-                    safety_backup: safe.map(|it| it.name),
+                    safety_backup: safe.as_ref().map(|it| it.name.clone()),
                 });
             }
             Err(BackupError::Overtaken.into())
         };
-        database::using(location, Access::Create, settings, work).await
+        let done = database::using(location, Access::Create, settings, work).await;
+        if let (Err(error), Some(safe)) = (&done, &safe) {
+            match error {
+                // It may be needed.
+                Error::Unanswered { .. } => {
+                    tracing::warn!(backup = safe.name, "what was there before is in a backup");
+                }
+                _ => storage.remove(&safe.name)?,
+            }
+        }
+        done
     }
 
     async fn begin(&self, db: &Database) -> Result<(DatabaseTransaction, head::Model)> {
         let transaction = db.begin().await?;
+        if transaction.get_database_backend() == DbBackend::Postgres {
+            // It may wait for a safety backup, and is not to be ended for that.
+            let patient = "SET LOCAL idle_in_transaction_session_timeout = 0";
+            transaction.execute_unprepared(patient).await?;
+        }
         let head = apply::lock_head(&transaction).await;
         Ok((transaction, head.map_err(|error| error.at(db.place()))?))
     }

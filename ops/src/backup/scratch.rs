@@ -13,7 +13,7 @@ use super::archive::Archive;
 use super::content::{Counts, digest, panicked};
 use super::manifest::{CONTENT, Engine, IMAGE, Member};
 use super::storage::{Storage, Work};
-use super::tables::{Fate, Shape};
+use super::tables::{Fate, Shape, TABLES};
 use super::{BackupError, lines};
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::{Error, Result, apply};
@@ -26,6 +26,12 @@ const LINE_BYTES: u64 = 1 << 29;
 
 /// How much is handed over at a time.
 const PIECE_BYTES: usize = 1 << 20;
+
+/// It may come from anywhere: what its schema calls is not to be trusted.
+const DISTRUST: &str = "PRAGMA trusted_schema = OFF";
+
+/// What is read once, from its beginning to its end, need not be kept.
+pub(super) const LEAN: &str = "PRAGMA cache_size = -4096";
 
 /// Nobody else opens it.
 const SETTINGS: Settings =
@@ -59,7 +65,16 @@ pub(super) async fn extract(storage: &Storage, work: &Work, archive: &Archive) -
 /// [`Error::Database`].
 pub(super) async fn open(location: &Location) -> Result<Database> {
     let db = database::connect(location, Access::Write, SETTINGS).await?;
+    db.connection.execute_unprepared(DISTRUST).await?;
     database::up(&db).await?;
+    // Its triggers, which may be anybody's, are not to change what was compared.
+    let ask = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
+    let found = Statement::from_string(DbBackend::Sqlite, ask);
+    for row in db.connection.query_all_raw(found).await? {
+        let name: String = row.try_get_by_index(0)?;
+        let drop = format!("DROP TRIGGER \"{}\"", name.replace('"', "\"\""));
+        db.connection.execute_unprepared(&drop).await?;
+    }
     Ok(db)
 }
 
@@ -216,8 +231,11 @@ async fn compare(location: &Location, archive: &Archive) -> Result<()> {
     let open = || database::connect(location, Access::Read, SETTINGS);
     let (one, other) = (open().await?, open().await?);
     for db in [&one, &other] {
-        // It may come from anywhere: what its schema calls is not to be trusted.
-        db.connection.execute_unprepared("PRAGMA trusted_schema = OFF").await?;
+        db.connection.execute_unprepared(DISTRUST).await?;
+        db.connection.execute_unprepared(LEAN).await?;
+    }
+    if let Some(name) = not_a_table(&one).await? {
+        return Err(archive.damaged(format!("its {name} is no table")));
     }
     // Each has a thread of its own.
     let (structure, content) = tokio::join!(structure(&one), content(&other));
@@ -240,6 +258,19 @@ async fn compare(location: &Location, archive: &Archive) -> Result<()> {
         true => Ok(()),
         false => Err(archive.damaged("its database holds other rows than the manifest says")),
     }
+}
+
+/// A view in the place of one of our tables: to read it could take for ever.
+async fn not_a_table(db: &Database) -> Result<Option<String>> {
+    let ask = "SELECT name FROM sqlite_schema WHERE type <> 'table'";
+    let rows = db.connection.query_all_raw(Statement::from_string(DbBackend::Sqlite, ask)).await?;
+    for row in rows {
+        let name: String = row.try_get_by_index(0)?;
+        if TABLES.iter().any(|it| it.name.eq_ignore_ascii_case(&name)) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// What is wrong with the file, in words.

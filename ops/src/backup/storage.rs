@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
 
 use super::BackupError;
 use crate::{Error, Result};
@@ -16,6 +17,9 @@ const EXTENSION: &str = ".setpoint.tar";
 
 /// What the folders of those who work begin with. No backup can be called so.
 const WORK: &str = ".work-";
+
+/// What is left free, whatever is taken; of a small disk a twentieth.
+const RESERVE_BYTES: u64 = 16 << 20;
 
 /// Where archives are kept.
 #[derive(Clone, Debug)]
@@ -85,13 +89,23 @@ impl Storage {
     pub(super) fn keep(&self, name: &str, temporary: &Path) -> Result<()> {
         let path = self.path(name);
         // A file that somebody has made meanwhile is not replaced.
-        match fs::hard_link(temporary, &path) {
+        let renamed = match renameat_with(CWD, temporary, CWD, &path, RenameFlags::NOREPLACE) {
+            // Not every file system can do that.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => fs::hard_link(temporary, &path),
+            renamed => renamed.map_err(io::Error::from),
+        };
+        match renamed {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(BackupError::Exists { name: name.to_owned() }.into());
             }
-            linked => linked.map_err(Error::unwritable(&path))?,
+            renamed => renamed.map_err(Error::unwritable(&path))?,
         }
-        self.sync()
+        let synced = self.sync();
+        if synced.is_err() {
+            // It may not last, so it is not there.
+            drop(fs::remove_file(&path));
+        }
+        synced
     }
 
     /// # Errors
@@ -126,8 +140,16 @@ impl Storage {
     ///
     /// [`Error::Unwritable`].
     pub(super) fn work(&self) -> Result<Work> {
+        let is_new = !self.folder.exists();
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
         made.map_err(Error::unwritable(&self.folder))?;
+        if is_new {
+            // Nor is the folder there for good before what it lies in is on the disk.
+            let parents = self.folder.ancestors().skip(1).filter(|it| !it.as_os_str().is_empty());
+            for parent in parents {
+                drop(File::open(parent).and_then(|it| it.sync_all()));
+            }
+        }
         self.clear()?;
         loop {
             let path = self.folder.join(format!("{WORK}{}", random_name()?));
@@ -164,6 +186,9 @@ impl Storage {
     pub(super) fn refuse_without_room(&self, needed_bytes: u64) -> Result<()> {
         let Ok(found) = rustix::fs::statvfs(&self.folder) else { return Ok(()) };
         let free_bytes = found.f_bavail.saturating_mul(found.f_frsize);
+        // The database may lie on the same disk, and is to be written meanwhile.
+        let disk_bytes = found.f_blocks.saturating_mul(found.f_frsize);
+        let needed_bytes = needed_bytes.saturating_add(RESERVE_BYTES.min(disk_bytes / 20));
         if free_bytes < needed_bytes {
             let folder = self.folder.clone();
             return Err(BackupError::NoRoom { folder, needed_bytes, free_bytes }.into());

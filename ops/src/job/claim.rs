@@ -10,14 +10,14 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
-    DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
     Statement,
 };
 use setpoint_entity::{job as jobs, job_run as runs};
 
 use super::due::due;
 use super::work::Effect;
-use super::{Job, Overlap, State, Trigger};
+use super::{Job, MOST_MISSED, Overlap, State, Trigger};
 use crate::database::Database;
 use crate::{Error, Result, time};
 
@@ -62,6 +62,10 @@ pub struct Recorded {
 const BEGINNINGS: i64 = 3;
 /// What a run tells is cut to so many characters.
 const TELLS: usize = 4000;
+/// No lease is longer, see `jobs.lease_ms`.
+const LONGEST: chrono::Duration = chrono::Duration::hours(1);
+/// No run waits for longer: jitter and the longest [`backoff`] are shorter.
+const LONGEST_WAIT: chrono::Duration = chrono::Duration::days(2);
 /// Runs of a job that are remembered.
 const REMEMBERED: u64 = 5000;
 
@@ -271,22 +275,36 @@ pub(super) async fn all_open(
     db: &impl ConnectionTrait,
     job: Option<&str>,
 ) -> Result<Vec<runs::Model>> {
+    Ok(open_runs(job).all(db).await?)
+}
+
+fn open_runs(job: Option<&str>) -> Select<runs::Entity> {
     let states = [State::Queued.as_str(), State::Running.as_str()];
-    let mut found = runs::Entity::find().filter(runs::Column::State.is_in(states));
-    if let Some(job) = job {
-        found = found.filter(runs::Column::Job.eq(job));
-    }
-    Ok(found.order_by_asc(runs::Column::ScheduledFor).all(db).await?)
+    let found = runs::Entity::find().filter(runs::Column::State.is_in(states));
+    let found = match job {
+        Some(job) => found.filter(runs::Column::Job.eq(job)),
+        None => found,
+    };
+    found.order_by_asc(runs::Column::ScheduledFor)
 }
 
+/// The runs of `job` that are not over. Whoever has ended one meanwhile is waited for.
 async fn open(db: &DatabaseTransaction, job: &str) -> Result<Vec<runs::Model>> {
-    all_open(db, Some(job)).await
+    Ok(open_runs(Some(job)).lock_exclusive().all(db).await?)
 }
 
-/// Whether somebody has the run who is not dead.
+/// Whether somebody has the run who is not dead. A lease that is longer than any was given by a
+/// clock that was wrong.
 pub(super) fn is_held(run: &runs::Model, lease_clock: DateTime<Utc>) -> bool {
-    run.state == State::Running.as_str()
-        && run.lease_until.as_ref().is_some_and(|it| *it > time::stamp(lease_clock))
+    let (now, most) = (time::stamp(lease_clock), time::stamp(lease_clock + LONGEST));
+    let is_running = run.state == State::Running.as_str();
+    is_running && run.lease_until.as_ref().is_some_and(|it| *it > now && *it <= most)
+}
+
+/// Whether the run may begin by now. What is further ahead than any wait was put there by a clock
+/// that was wrong.
+pub(super) fn may_begin(run: &runs::Model, now: DateTime<Utc>) -> bool {
+    run.not_before <= time::stamp(now) || run.not_before > time::stamp(now + LONGEST_WAIT)
 }
 
 /// The clock that leases go by: that of PostgreSQL, which all instances share; on SQLite that of
@@ -355,9 +373,11 @@ async fn note_due(
     }
 
     if is_due && !rests {
+        let mut open = open(db, &job.name).await?;
         let before = match job.overlap {
-            Overlap::Forbid => open(db, &job.name).await?.into_iter().next(),
-            Overlap::Queue => None,
+            Overlap::Queue if open.len() < MOST_MISSED => None,
+            _ if open.is_empty() => None,
+            _ => Some(open.swap_remove(0)),
         };
         if let Some(instant) = due.skipped {
             let note = due.note.clone();
@@ -449,7 +469,7 @@ async fn next(
             run.update(db).await?;
             continue;
         }
-        if is_dead || run.not_before <= time::stamp(now) {
+        if is_dead || may_begin(&run, now) {
             return claimed(db, run, holder, now, clock).await.map(Some);
         }
     }

@@ -13,12 +13,12 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
-use super::claim::{all_open, is_held, lease_clock};
+use super::claim::{all_open, is_held, lease_clock, may_begin};
 use super::hand::held;
 use super::work::carry_out;
 use super::{Claim, Ended, Ground, Holder, Job, Recorded, State, Store, consider, meters, tick};
+use crate::Result;
 use crate::live::Live;
-use crate::{Result, time};
 
 /// What tells the time. Tests set it.
 pub type Clock = fn() -> DateTime<Utc>;
@@ -190,11 +190,9 @@ impl Looking {
             return Ok(HashSet::new());
         }
         let clock = lease_clock(&db, now).await?;
-        let is_ready = |state: &str, not_before: &str| {
-            state == State::Running.as_str() || *not_before <= *time::stamp(now)
-        };
         let waiting = open.into_iter().filter(|it| !is_held(it, clock));
-        let waiting = waiting.filter(|it| is_ready(&it.state, &it.not_before));
+        let waiting =
+            waiting.filter(|it| it.state == State::Running.as_str() || may_begin(it, now));
         Ok(waiting.map(|it| it.job).collect())
     }
 

@@ -4,19 +4,19 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
 use setpoint_importers::Limits;
 
 use super::drift::drift;
 use super::{Claim, Ended, Job, Verb};
-use crate::backup::{self, Storage, Wish};
-use crate::database::{Database, Location, Settings};
+use crate::backup::{self, BackupError, Storage, Wish};
+use crate::database::{self, Access, Database, Location, Settings};
 use crate::live::Live;
 use crate::plan::Author;
 use crate::report::{self, Report};
 use crate::secret::Rules;
 use crate::source::{self, Declared, State as SourceState, imported};
-use crate::{Result, audit, expire};
+use crate::{Error, Result, audit, expire};
 
 /// What is declared, as far as jobs need it.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ pub(super) async fn carry_out(
         Verb::Drift { webhook } => drift(store, ground, &job.name, webhook.as_ref(), now).await,
         Verb::Expire => expiring(store, now).await,
         Verb::ReseedCheck => reseed_check(store, ground).await,
-        Verb::Vacuum => vacuum(store).await,
+        Verb::Vacuum => vacuum(ground).await,
         Verb::VerifyBackups => verify_backups(ground, now).await,
     };
     done.unwrap_or_else(|error| Ended::failed(error.in_a_line()))
@@ -149,8 +149,10 @@ async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
     let listed = backup::list(location, *settings, backups).await?;
     let mut bad = Vec::new();
     for one in &listed {
-        if let Err(error) = backup::verify(location, *settings, backups, &one.name, now).await {
-            bad.push(format!("{}: {}", one.name, error.in_a_line()));
+        match backup::verify(location, *settings, backups, &one.name, now).await {
+            // Somebody has removed it meanwhile.
+            Ok(_) | Err(Error::Backup(BackupError::Unknown { .. })) => {}
+            Err(error) => bad.push(format!("{}: {}", one.name, error.in_a_line())),
         }
     }
     match (listed.len(), bad.is_empty()) {
@@ -180,15 +182,38 @@ async fn reseed_check(store: Store<'_>, ground: &Ground) -> Result<Ended> {
     }
 }
 
-async fn vacuum(store: Store<'_>) -> Result<Ended> {
-    let db = store.writer()?;
-    let statements: &[&str] = match db.backend() {
-        // The server vacuums by itself.
-        DbBackend::Postgres => &["ANALYZE"],
-        _ => &["VACUUM", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"],
+/// On a connection of its own: those who write wait for a lock, and are told so.
+async fn vacuum(ground: &Ground) -> Result<Ended> {
+    let work = async |db: &Database| {
+        let run = async |sql: &str| db.connection.execute_unprepared(sql).await.map(drop);
+        let done = async {
+            if db.backend() == DbBackend::Postgres {
+                // The server vacuums by itself.
+                run("ANALYZE").await?;
+                return Ok("analysed".to_owned());
+            }
+            let (free, pages) =
+                (pages(db, "freelist_count").await?, pages(db, "page_count").await?);
+            // It writes the whole file anew: not for a little.
+            let is_worth_it = free * WORTH_IT >= pages.max(1);
+            if is_worth_it {
+                run("VACUUM").await?;
+            }
+            run("ANALYZE").await?;
+            run("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+            let vacuumed = if is_worth_it { "vacuumed and analysed" } else { "analysed" };
+            Ok(format!("{vacuumed}; {free} of {pages} pages were free"))
+        };
+        done.await.map_err(|error: Error| error.at(db.place()))
     };
-    for statement in statements {
-        db.connection.execute_unprepared(statement).await?;
-    }
-    told("done".to_owned())
+    told(database::using(&ground.location, Access::Write, ground.settings, work).await?)
+}
+
+/// One page in so many has to be free.
+const WORTH_IT: i64 = 10;
+
+async fn pages(db: &Database, pragma: &str) -> Result<i64> {
+    let ask = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
+    let row = db.connection.query_one_raw(ask).await?;
+    Ok(row.map(|it| it.try_get_by_index(0)).transpose()?.unwrap_or_default())
 }

@@ -116,7 +116,7 @@ fn a_backup_killed_at_any_sync_or_change_of_names_leaves_whole_archives_alone() 
     let scenario = Scenario::new();
 
     scenario.kill_a_backup("fsync,fdatasync", 1);
-    scenario.kill_a_backup("?link,linkat", 1);
+    scenario.kill_a_backup("?renameat2,?link,linkat", 1);
     scenario.kill_a_backup("?mkdir,mkdirat", 1);
     scenario.kill_a_backup("?unlink,unlinkat,?rmdir", 2);
     scenario.kill_a_backup("flock", 1);
@@ -136,7 +136,7 @@ fn a_restore_killed_at_any_sync_or_change_of_names_is_whole_or_nothing() {
 
     scenario.kill_a_restore("fsync,fdatasync", On::Everything, 1);
     scenario.kill_a_restore("fsync,fdatasync", On::Log, 1);
-    scenario.kill_a_restore("?link,linkat", On::Everything, 1);
+    scenario.kill_a_restore("?renameat2,?link,linkat", On::Everything, 1);
     scenario.kill_a_restore("?unlink,unlinkat,?rmdir", On::Everything, 3);
 }
 
