@@ -46,15 +46,16 @@ pub(super) enum Command {
 /// Put a backup back, after a backup of what is there now
 ///
 /// The history is then that of the backup, with the restore on top: a new epoch, which running
-/// services follow without a restart. Tokens, the record of backups and the files of the
-/// application stay as they are: `setpoint drift` tells where a file says something else.
+/// services follow without a restart. Tokens, runs of jobs and the record of backups stay as they are,
+/// unless there are none: then those of the backup come, which may have been revoked since. Files of
+/// the application stay: `setpoint drift` tells where one says something else.
 #[derive(clap::Args)]
 pub(super) struct RestoreArgs {
     /// Which one
     name: String,
 
-    /// Not its end but this revision, or the newest at this time: 2026-05-01T12:00:00Z, 12h ago,
-    /// or the end of a day
+    /// Not its end but this revision, or the newest at this time: 2026-05-01T12:00:00Z, the
+    /// end of 2026-05-01, or 12h for so long ago
     ///
     /// The history and the settings are as they were then. Of a file that was imported later it
     /// is not known what it said then: it counts as never imported, so that its next import asks
@@ -64,7 +65,7 @@ pub(super) struct RestoreArgs {
 
     /// Only the values of these keys, or patterns such as http.*, as a revision on top of the
     /// history as it is
-    #[arg(long, value_name = "KEYS", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "KEYS", value_delimiter = ',')]
     only: Vec<String>,
 
     /// Print what would change, and change nothing
@@ -150,7 +151,8 @@ fn row(listed: &Listed) -> Vec<String> {
         counts.get("setting").copied().unwrap_or_default().to_string(),
         size(*size_bytes),
         if *pinned { format!("{verified}, pinned") } else { verified },
-        note.clone().unwrap_or_default(),
+        // It may come from anywhere.
+        note.iter().flat_map(|it| it.chars()).filter(|it| !it.is_control()).collect(),
     ]
 }
 
@@ -257,6 +259,13 @@ async fn restore_all(
     restore: &Restore,
     args: &RestoreArgs,
 ) -> miette::Result<Exit> {
+    if let Some(namespace) = &context.only {
+        return Err(miette!(
+            code = "backup::whole",
+            help = "nothing was changed; leave it out, or name its keys: --only '**'",
+            "a backup is restored whole, not only the namespace {namespace}"
+        ));
+    }
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let author = context.author(args.reason.clone());
     let mut planned = restore.plan(&location, settings, author.clone()).await?;

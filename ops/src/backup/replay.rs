@@ -64,7 +64,7 @@ impl Moment {
             }
         };
         let holds =
-            format!("it ends at revision {newest}, and was made at {}", manifest.created_at);
+            format!("it holds revisions 1 to {newest}, and was made at {}", manifest.created_at);
         let error = BackupError::NoSuchMoment { name: name.to_owned(), wanted, holds };
         found.ok_or_else(|| error.into())
     }

@@ -151,8 +151,11 @@ impl Restore {
         let changes = self.changes(live, |_, _| true).await?;
         let plan = Plan::new(plan::Kind::Restore, base, author, Vec::new(), changes);
         let mut tables = Vec::new();
-        for table in self.shapes.iter().map(|it| it.table).filter(|it| it.fate == Fate::Replaced) {
+        for table in self.shapes.iter().map(|it| it.table).filter(|it| it.fate != Fate::Head) {
             let before = lines::count(live, table.name).await?;
+            if table.fate == Fate::Kept && before > 0 {
+                continue;
+            }
             let after = lines::count(&self.scratch.connection, table.name).await?;
             tables.push(Counted { table: table.name, before, after });
         }

@@ -228,7 +228,10 @@ pub(super) async fn silence(db: &DatabaseTransaction) -> Result<()> {
 /// Compares the database at `location` with what the manifest says: its structure, every row,
 /// and the end of the chain.
 async fn compare(location: &Location, archive: &Archive) -> Result<()> {
-    let open = || database::connect(location, Access::Read, SETTINGS);
+    let open = async || match database::connect(location, Access::Read, SETTINGS).await {
+        Err(Error::NotADatabase { .. }) => Err(archive.damaged("its image is no database")),
+        opened => opened,
+    };
     let (one, other) = (open().await?, open().await?);
     for db in [&one, &other] {
         db.connection.execute_unprepared(DISTRUST).await?;

@@ -50,12 +50,14 @@ pub struct Ended {
 }
 
 /// What has become of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// [`State::Queued`] if it is to be tried again.
     pub state: State,
     /// How many runs have failed since one succeeded.
     pub failing: u64,
+    /// Why, if it has failed.
+    pub reason: Option<String>,
 }
 
 /// A job whose instance dies is begun as often as this, however few retries it has.
@@ -223,7 +225,7 @@ pub async fn finish(
         let failing = failing(&transaction, &claim.job).await?;
         transaction.commit().await?;
         let failing = failing + u64::from(state == State::Queued);
-        Ok(Some(Recorded { state, failing }))
+        Ok(Some(Recorded { state, failing, reason: ended.result.as_ref().err().cloned() }))
     };
     work.await.map_err(|error: Error| error.at(db.place()))
 }

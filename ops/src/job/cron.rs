@@ -33,7 +33,8 @@ const FIELDS: [(&str, &str); 5] = [
     ("day of the week", "0 to 7, or SUN to SAT"),
 ];
 
-const NICKNAMES: [&str; 6] = ["@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually"];
+const NICKNAMES: [&str; 7] =
+    ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"];
 
 impl Schedule {
     /// Reads the times of a job.
@@ -46,8 +47,14 @@ impl Schedule {
         if text.starts_with('@') && !NICKNAMES.contains(&text.to_lowercase().as_str()) {
             return Err(format!("`{text}` is none of {}", NICKNAMES.join(", ")));
         }
-        let parser =
-            CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        // As cron has it: of days and weekdays either will do, unless one of them begins with `*`.
+        let days: Vec<&str> = text.split_whitespace().collect();
+        let both = [2, 4].iter().any(|it| days.get(*it).is_some_and(|it| it.starts_with('*')));
+        let parser = CronParser::builder()
+            .seconds(Seconds::Disallowed)
+            .year(Year::Disallowed)
+            .dom_and_dow(both)
+            .build();
         let Ok(cron) = parser.parse(text) else { return Err(reason(&parser, text)) };
         let fields = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let is_fixed = match text.starts_with('@') {

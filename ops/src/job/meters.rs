@@ -40,7 +40,12 @@ pub(super) async fn begin(db: &impl ConnectionTrait, jobs: &[Job]) -> Result<()>
     Ok(())
 }
 
-pub(super) fn ended(job: &str, recorded: Option<Recorded>, from: DateTime<Utc>, to: DateTime<Utc>) {
+pub(super) fn ended(
+    job: &str,
+    recorded: Option<&Recorded>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) {
     let outcome = match recorded.map(|it| it.state) {
         Some(State::Queued) => "retried",
         Some(state) => state.as_str(),

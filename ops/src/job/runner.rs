@@ -261,7 +261,7 @@ impl Run {
                 tracing::info!(job = name, "gives back a run, which ends with this program");
             }
             Ok(recorded) => {
-                meters::ended(&name, recorded, from, to);
+                meters::ended(&name, recorded.as_ref(), from, to);
                 tell(&self.claim, recorded);
             }
             // Its lease runs out, and it is begun again.
@@ -299,9 +299,9 @@ fn tell(claim: &Claim, recorded: Option<Recorded>) {
         Some(Recorded { state: State::Succeeded, .. }) => {
             tracing::info!(job, scheduled_for, "a job succeeded");
         }
-        Some(Recorded { state, failing }) => {
+        Some(Recorded { state, failing, reason }) => {
             let state = state.as_str();
-            tracing::error!(job, scheduled_for, state, failing, "a job failed");
+            tracing::error!(job, scheduled_for, state, failing, reason, "a job failed");
         }
         None => tracing::warn!(job, scheduled_for, "a run is not this instance's any more"),
     }

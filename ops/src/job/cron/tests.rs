@@ -98,7 +98,7 @@ fn what_is_no_time_is_said_with_its_field() {
     `0 0 31 4,6 *` never comes: no month has such a day
     `* * *` has 3 fields, not 5: minute, hour, day of the month, month, day of the week
     `` has 0 fields, not 5: minute, hour, day of the month, month, day of the week
-    `@reboot` is none of @hourly, @daily, @weekly, @monthly, @yearly, @annually
+    `@reboot` is none of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually
     `* * * * * *` has 6 fields, not 5: minute, hour, day of the month, month, day of the week
     `FOO` is no month: give 1 to 12, or JAN to DEC
     `0` is no day of the month: give 1 to 31
@@ -113,4 +113,19 @@ fn nicknames_and_zones_are_understood() {
 
     assert_eq!(next, moment("2026-05-01T22:00"));
     assert_eq!(schedule.in_zone(next), "2026-05-02T00:00:00+02:00");
+}
+
+#[test]
+fn a_day_and_a_weekday_have_to_agree_where_one_of_them_begins_with_a_star() {
+    let from: DateTime<Utc> = "2026-11-21T12:00:00Z".parse().unwrap();
+    let next = |text: &str| {
+        let schedule = Schedule::parse(text, Tz::UTC).unwrap();
+        schedule.after(from).unwrap().format("%Y-%m-%d").to_string()
+    };
+
+    // As cronsim says, and Debian's cron.
+    assert_eq!(next("0 3 */10 * mon"), "2026-12-21");
+    assert_eq!(next("0 3 1 * *"), "2026-12-01");
+    assert_eq!(next("0 3 * * mon"), "2026-11-23");
+    assert_eq!(next("0 3 25 * mon"), "2026-11-23");
 }
