@@ -22,6 +22,7 @@ pub mod migrate;
 pub mod originals;
 pub mod plan;
 pub mod reset;
+pub mod retention;
 pub mod revert;
 pub mod schema;
 pub mod search;
