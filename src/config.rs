@@ -21,6 +21,7 @@ use setpoint_ops::source::{Interpretation, Named};
 use thiserror::Error;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
+mod retention;
 mod sections;
 mod values;
 
