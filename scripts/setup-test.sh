@@ -29,6 +29,9 @@ if [[ ${1:-} != build ]]; then
     # Where only root looks, by default.
     has nginx || [[ -x /usr/sbin/nginx ]] || missing+=(nginx)
     has openssl || missing+=(openssl)
+    # Asked what it would keep, in time zones that it reads from the machine.
+    has restic || missing+=(restic)
+    [[ -e /usr/share/zoneinfo/Europe/Berlin ]] || missing+=(tzdata)
     # The server's programs are not on PATH: Debian keeps one folder a version.
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb \
         || missing+=(postgresql)

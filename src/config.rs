@@ -23,6 +23,7 @@ use thiserror::Error;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 mod jobs;
+mod retention;
 mod sections;
 mod values;
 

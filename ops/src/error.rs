@@ -491,9 +491,33 @@ pub enum Error {
     #[diagnostic(code(text::nul), help("nothing was changed; leave it out"))]
     NulCharacter { what: &'static str },
 
+    #[error("it is not declared which backups stay")]
+    #[diagnostic(
+        code(retention::none),
+        help(
+            "nothing was removed; declare it in setpoint.toml, as in [backups.retention] \
+             keep_daily = 7"
+        )
+    )]
+    NoRetention,
+
     #[error(transparent)]
     #[diagnostic(transparent)]
     Backup(#[from] BackupError),
+
+    #[error("the retention policy keeps nothing")]
+    #[diagnostic(
+        code(retention::keeps_nothing),
+        help("nothing was removed; say what to keep: [backups.retention] keep_daily = 7")
+    )]
+    KeepsNothing,
+
+    #[error("{reason}")]
+    #[diagnostic(
+        code(retention::invalid),
+        help("nothing was removed; mend [backups.retention] in setpoint.toml")
+    )]
+    BadRetention { reason: String },
 
     #[error("the database failed")]
     #[diagnostic(code(database::failed), help("nothing was changed"))]

@@ -61,6 +61,8 @@ pub enum Verb {
     Drift { webhook: Option<Webhook> },
     /// Takes away what has long expired.
     Expire,
+    /// Removes the backups that no rule keeps.
+    Retention,
     /// Tells whether files, or the seeds in the program, have something new.
     ReseedCheck,
     /// Has the database tidy up and measure itself.
@@ -125,8 +127,16 @@ impl Job {
 }
 
 impl Verb {
-    pub const NAMES: [&str; 7] =
-        ["audit-verify", "backup", "drift", "expire", "reseed-check", "vacuum", "verify-backups"];
+    pub const NAMES: [&str; 8] = [
+        "audit-verify",
+        "backup",
+        "drift",
+        "expire",
+        "reseed-check",
+        "retention",
+        "vacuum",
+        "verify-backups",
+    ];
 
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -135,6 +145,7 @@ impl Verb {
             Self::Drift { .. } => "drift",
             Self::Expire => "expire",
             Self::ReseedCheck => "reseed-check",
+            Self::Retention => "retention",
             Self::Vacuum => "vacuum",
             Self::VerifyBackups => "verify-backups",
         }

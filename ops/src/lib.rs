@@ -26,6 +26,7 @@ pub mod originals;
 pub mod plan;
 pub mod report;
 pub mod reset;
+pub mod retention;
 pub mod revert;
 pub mod schema;
 pub mod search;

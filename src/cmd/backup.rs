@@ -1,10 +1,10 @@
 use chrono::Utc;
 use clap::Subcommand;
 use miette::miette;
-use setpoint_ops::Pattern;
 use setpoint_ops::apply::Channel;
 use setpoint_ops::backup::{self, Kind, Listed, Manifest, Moment, Restore, Storage, Wish};
 use setpoint_ops::secret::hidden;
+use setpoint_ops::{Error, Pattern, time};
 
 use super::{Context, Exit, How, view};
 use crate::console;
@@ -41,6 +41,19 @@ pub(super) enum Command {
         all: bool,
     },
     Restore(RestoreArgs),
+    /// Remove the backups that no rule of [backups.retention] keeps, and say why the others stay
+    ///
+    /// Only those that were read back whole count. The newest of all, the newest that was read
+    /// back, and pinned ones stay whatever the rules say.
+    Prune {
+        /// Say what would be removed, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// Put a backup back, after a backup of what is there now
@@ -87,6 +100,7 @@ pub(super) async fn run(context: &Context, command: Command) -> miette::Result<E
         Command::List => list(context).await,
         Command::Verify { names, all } => verify(context, names, all).await,
         Command::Restore(args) => restore(context, args).await,
+        Command::Prune { dry_run, yes } => prune(context, dry_run, yes).await,
     }
 }
 
@@ -209,6 +223,45 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
             console::counted(names.len(), "backup")
         )),
     }
+}
+
+async fn prune(context: &Context, is_dry: bool, yes: bool) -> miette::Result<Exit> {
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let (storage, now) = (storage(context), Utc::now());
+    let policy = context.loaded.config.backups.retention.as_ref().ok_or(Error::NoRetention)?;
+    let prune =
+        async |is_dry| backup::prune(&location, settings, &storage, policy, is_dry, now).await;
+    let planned = prune(true).await?;
+    let goes = planned.iter().filter(|it| !it.is_kept()).count();
+    let rows: Vec<_> = planned
+        .iter()
+        .map(|it| {
+            let reasons: Vec<_> = it.reasons.iter().map(ToString::to_string).collect();
+            let fate = if it.is_kept() { "stays" } else { "goes" };
+            vec![it.name.clone(), time::stamp(it.at), fate.to_owned(), reasons.join(", ")]
+        })
+        .collect();
+    let shown = console::table(&["name", "taken", "", "because"], &rows);
+    if is_dry || goes == 0 {
+        match context.json {
+            true => console::show_json(&planned)?,
+            false => console::show(shown)?,
+        }
+        return Ok(Exit::Done);
+    }
+    if !context.json {
+        console::show(shown)?;
+    }
+    console::confirm(&format!("Remove {}?", console::counted(goes, "backup")), yes)?;
+    let done = prune(false).await?;
+    let removed = done.iter().filter(|it| !it.is_kept()).count();
+    tracing::info!(removed, "removed backups");
+    if context.json {
+        console::show_json(&done)?;
+    } else {
+        console::tell(format_args!("{} removed", console::counted(removed, "backup")));
+    }
+    Ok(Exit::Done)
 }
 
 async fn restore(context: &Context, args: RestoreArgs) -> miette::Result<Exit> {

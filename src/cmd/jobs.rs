@@ -79,6 +79,7 @@ pub(super) fn ground(context: &Context) -> miette::Result<Ground> {
         location: context.location(),
         settings: context.loaded.database_settings(),
         backups: Storage::new(context.loaded.backups()),
+        retention: context.loaded.config.backups.retention.clone(),
         sources: sources::configured(context)?,
         root: context.loaded.root.clone(),
         limits: context.loaded.limits(),

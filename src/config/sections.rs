@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use setpoint_importers::{Conversion, Limits, Mapping, Pattern};
 use setpoint_ops::job::Declared;
+use setpoint_ops::retention::Policy;
 use validator::{Validate, ValidationError};
 
 use super::BASE;
 use super::jobs::Jobs;
+use super::retention::keeps_something;
 
 /// `setpoint.toml`
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
@@ -87,6 +89,9 @@ pub(crate) struct FileLimits {
 pub(crate) struct Backups {
     /// Relative to the folder of the SQLite file, or of the configuration with PostgreSQL.
     pub folder: PathBuf,
+    /// Which of them stay. Without it none is removed.
+    #[validate(custom(function = "keeps_something"))]
+    pub retention: Option<Policy>,
 }
 
 /// What `setpoint serve` does.
@@ -254,7 +259,7 @@ impl Default for Config {
                 depth: limits.depth,
                 alias_nodes: limits.alias_nodes,
             },
-            backups: Backups { folder: "backups".into() },
+            backups: Backups { folder: "backups".into(), retention: None },
             server: Server {
                 listen: "127.0.0.1:8080".to_owned(),
                 tls_cert: None,

@@ -145,6 +145,10 @@ fn scalar(key: &str, text: &str) -> Value {
     match text.parse::<u64>() {
         Ok(number) if is_number => number.into(),
         _ if key == "server__watch" => flag(text),
+        // They count from -1. What is left of them is a length of time.
+        _ if key.starts_with("backups__retention__keep_") => {
+            text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
+        }
         _ if ["server__hosts", "server__origins", "jobs__webhook_hosts"].contains(&key) => {
             let items = text.split(',').map(str::trim).filter(|it| !it.is_empty());
             Value::from(items.map(Value::from).collect::<Vec<_>>())

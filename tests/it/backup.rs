@@ -11,6 +11,7 @@ use crate::world::{World, fed, text};
 mod bad_input;
 mod moments;
 mod older;
+mod prune;
 mod restored;
 mod served;
 

@@ -202,9 +202,10 @@ fn an_unknown_name_in_setpoint_toml_is_refused() {
 
       × `databse` in setpoint.toml: unknown field: found `databse`, expected `one
       │ of `namespace`, `database`, `actor`, `seeds`, `sqlite`, `postgres`,
-      │ `limits`, `backups`, `server`, `log`, `namespaces`, `source``
+      │ `limits`, `backups`, `server`, `log`, `namespaces`, `source`, `jobs`,
+      │ `job``
       help: known here: namespace, database, actor, seeds, sqlite, postgres,
-            limits, backups, server, log, namespaces, source
+            limits, backups, server, log, namespaces, source, jobs, job
     ");
 }
 
@@ -241,6 +242,38 @@ fn config_show_names_where_each_value_comes_from() {
     "limits.depth" 9 "setpoint.toml"
     "limits.alias_nodes" 7 "SETPOINT_LIMITS__ALIAS_NODES"
     "#);
+}
+
+#[test]
+fn a_retention_policy_may_be_said_in_the_file_and_the_environment() {
+    let world = World::sqlite();
+    world.write("setpoint.toml", "[backups.retention]\nkeep_daily = 7\nkeep_within = '1m'\n");
+    let mut command = world.command(&["config", "show", "--json"]);
+    command.env("SETPOINT_BACKUPS__RETENTION__KEEP_LAST", "-1");
+    let ran = world.end(command.spawn().unwrap());
+
+    let values = ran.json();
+    let values = values.as_array().unwrap().iter();
+    let policy = values.filter(|it| it["key"] == "backups.retention").map(|it| &it["value"]);
+    assert_snapshot!(policy.map(ToString::to_string).collect::<String>(), @r#"{"keep_last":-1,"keep_daily":7,"keep_within":"1m","pre_migration_for":"30d","unverified_for":"7d","time_zone":"UTC"}"#);
+}
+
+#[test]
+fn a_retention_policy_that_keeps_nothing_is_refused() {
+    let ran = in_a_world(
+        |it| it.write("setpoint.toml", "[backups.retention]\nkeep_daily = 0\n"),
+        &["list"],
+    );
+
+    assert_snapshot!(ran, @r"
+    status 1
+    -- stderr
+    config::invalid
+
+      × `backups.retention` in setpoint.toml: keeps nothing: say what to keep, as
+      │ in keep_daily = 7
+      help: mend it there; nothing was done
+    ");
 }
 
 #[test]

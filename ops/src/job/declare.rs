@@ -144,6 +144,7 @@ impl Reading<'_> {
             "drift" => Verb::Drift { webhook: self.webhook(declared) },
             "expire" => Verb::Expire,
             "reseed-check" => Verb::ReseedCheck,
+            "retention" => Verb::Retention,
             "vacuum" => Verb::Vacuum,
             "verify-backups" => Verb::VerifyBackups,
             other => {

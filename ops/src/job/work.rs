@@ -14,6 +14,7 @@ use crate::database::{self, Access, Database, Location, Settings};
 use crate::live::Live;
 use crate::plan::Author;
 use crate::report::{self, Report};
+use crate::retention::Policy;
 use crate::secret::Rules;
 use crate::source::{self, Declared, State as SourceState, imported};
 use crate::{Error, Result, audit, expire};
@@ -26,6 +27,8 @@ pub struct Ground {
     pub settings: Settings,
     /// Where they are kept.
     pub backups: Storage,
+    /// Which of them stay; all if there is none.
+    pub retention: Option<Policy>,
     /// The sources, with the seeds of the program.
     pub sources: Vec<Declared>,
     /// The folder that their paths are relative to.
@@ -113,6 +116,7 @@ pub(super) async fn carry_out(
         Verb::Drift { webhook } => drift(store, ground, &job.name, webhook.as_ref(), now).await,
         Verb::Expire => expiring(store, now).await,
         Verb::ReseedCheck => reseed_check(store, ground).await,
+        Verb::Retention => retention(ground, now).await,
         Verb::Vacuum => vacuum(ground).await,
         Verb::VerifyBackups => verify_backups(ground, now).await,
     };
@@ -160,6 +164,18 @@ async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
         (count, true) => told(format!("{count} backups, each read back whole")),
         (_, false) => Ok(Ended::failed(bad.join("; "))),
     }
+}
+
+async fn retention(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
+    let Ground { location, settings, backups, retention, .. } = ground;
+    let Some(policy) = retention else { return Err(Error::NoRetention) };
+    let decided = backup::prune(location, *settings, backups, policy, false, now).await?;
+    let removed: Vec<_> =
+        decided.iter().filter(|it| !it.is_kept()).map(|it| it.name.as_str()).collect();
+    told(match removed.is_empty() {
+        true => format!("{} backups, all kept", decided.len()),
+        false => format!("{} kept, removed {}", decided.len() - removed.len(), removed.join(", ")),
+    })
 }
 
 async fn expiring(store: Store<'_>, now: DateTime<Utc>) -> Result<Ended> {

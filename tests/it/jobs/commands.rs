@@ -73,19 +73,29 @@ fn pausing_is_told_to_everybody(world: &World) {
 }
 
 fn each_verb_can_be_run(world: &World) {
-    let verbs =
-        ["audit-verify", "backup", "drift", "expire", "reseed-check", "vacuum", "verify-backups"];
+    let verbs = [
+        "audit-verify",
+        "backup",
+        "drift",
+        "expire",
+        "reseed-check",
+        "retention",
+        "vacuum",
+        "verify-backups",
+    ];
     let jobs = verbs.map(|it| format!("[[job]]\nname = '{it}'\ncron = '@daily'\nverb = '{it}'\n"));
-    ready(world, &jobs.concat()).migrate("a: 1\n");
+    let jobs = format!("{}[backups.retention]\nkeep_last = 3\n", jobs.concat());
+    ready(world, &jobs).migrate("a: 1\n");
 
     let told = verbs.map(|it| world.ok(&["jobs", "run", it]));
     assert!(told[1].contains(": revision 1, ") && told[1].contains("read back whole"), "{told:?}");
-    let (vacuumed, told) = (told[5].clone(), [&told[2..5], &told[6..]].concat());
+    let (vacuumed, told) = (told[6].clone(), [&told[2..6], &told[7..]].concat());
     assert!(vacuumed.starts_with("analysed"), "{vacuumed}");
     assert_snapshot!(told.concat(), @r"
     0 out of line, 0 of them new, 0 ignored; files compared: 1
     0 ignored drifts removed, 0 tokens revoked, all over for 30 days
     1 sources, all as they were imported
+    1 backups, all kept
     1 backups, each read back whole
     ");
     assert_eq!(world.get("a"), "1");
@@ -147,7 +157,8 @@ fn all_that_is_wrong_with_the_jobs_is_told_before_anything_is_done() {
 
       × `job.0.verb` in setpoint.toml: `audit-verfy` is nothing that a job can do
       help: did you mean `audit-verify`? There are audit-verify, backup, drift,
-            expire, reseed-check, vacuum, verify-backups; nothing was done
+            expire, reseed-check, retention, vacuum, verify-backups; nothing was
+            done
 
     Error: config::invalid
 

@@ -36,7 +36,7 @@ fn every_fault_of_every_job_is_told_at_once() {
     1.name: `a b` is no name; give 1 to 100 of A-Z a-z 0-9 . _ -
     1.time_zone: there is no time zone `Europe/Berln`; did you mean `Europe/Berlin`?
     1.cron: `0 0 30 2 *` never comes: no month has such a day; write it as in cron = "30 3 * * *", or "@daily"
-    1.verb: `vacum` is nothing that a job can do; did you mean `vacuum`? There are audit-verify, backup, drift, expire, reseed-check, vacuum, verify-backups
+    1.verb: `vacum` is nothing that a job can do; did you mean `vacuum`? There are audit-verify, backup, drift, expire, reseed-check, retention, vacuum, verify-backups
     1.missed: `never` is none of skip, once, all; give one of skip, once, all
     1.overlap: `allow` is none of forbid, queue; give one of forbid, queue
     1.deadline: `soon` is no length of time; give 30s, 10m, 12h or 1d

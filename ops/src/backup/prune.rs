@@ -1,0 +1,51 @@
+//! Removing backups that no rule keeps.
+
+use chrono::{DateTime, Utc};
+
+use super::{BackupError, Kind, Listed, Storage, list, remove};
+use crate::database::{Location, Settings};
+use crate::retention::{Backup, Decision, Policy, decide};
+use crate::{Error, Result, time};
+
+/// Decides on every backup in `storage`, the newest first, and removes those that nothing keeps,
+/// unless it `is_dry`. An archive that cannot be read is left: nobody knows what it is.
+///
+/// # Errors
+///
+/// [`Error::KeepsNothing`], [`Error::Unreadable`]: nothing was removed then.
+/// [`Error::Unwritable`]: some may have been.
+pub async fn prune(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    policy: &Policy,
+    is_dry: bool,
+    now: DateTime<Utc>,
+) -> Result<Vec<Decision>> {
+    let listed = list(location, settings, storage).await?;
+    let backups: Vec<Backup> = listed.iter().filter_map(known).collect();
+    let decisions = decide(&backups, policy, now)?;
+    if is_dry {
+        return Ok(decisions);
+    }
+    // The oldest first: whatever comes between, the newest ones are there.
+    for one in decisions.iter().rev().filter(|it| !it.is_kept()) {
+        match remove(location, settings, storage, &one.name).await {
+            // Somebody else has removed it.
+            Ok(()) | Err(Error::Backup(BackupError::Unknown { .. })) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(decisions)
+}
+
+fn known(listed: &Listed) -> Option<Backup> {
+    let manifest = listed.manifest.as_ref()?;
+    Some(Backup {
+        name: listed.name.clone(),
+        at: time::read(&manifest.created_at).ok()?,
+        is_verified: listed.verified_at.is_some(),
+        is_pinned: listed.pinned,
+        is_before_migration: manifest.kind == Kind::PreMigration,
+    })
+}
