@@ -107,13 +107,14 @@ impl Restore {
     ///
     /// # Errors
     ///
-    /// As [`database::open`], except that there need not be a database.
+    /// As [`database::open`], except that there need not be a database; [`Error::NulCharacter`].
     pub async fn plan(
         &self,
         location: &Location,
         settings: Settings,
         author: Author,
     ) -> Result<Restoration> {
+        author.check()?;
         let work = async |db: &Database| {
             let live = db.snapshot().await?;
             let planned = self.plan_for(&live, author.clone()).await;
@@ -216,6 +217,7 @@ impl Restore {
         channel: Channel,
         now: DateTime<Utc>,
     ) -> Result<Restored> {
+        author.check()?;
         database::refuse_missing_folder(location)?;
         let work = async |db: &Database| {
             let mut safe: Option<Verified> = None;

@@ -162,13 +162,19 @@ impl Storage {
     ///
     /// [`BackupError::NoRoom`].
     pub(super) fn refuse_without_room(&self, needed_bytes: u64) -> Result<()> {
-        let Ok(found) = rustix::fs::statvfs(&self.folder) else { return Ok(()) };
-        let free_bytes = found.f_bavail.saturating_mul(found.f_frsize);
-        if free_bytes < needed_bytes {
-            let folder = self.folder.clone();
-            return Err(BackupError::NoRoom { folder, needed_bytes, free_bytes }.into());
+        match self.free_bytes().filter(|it| *it < needed_bytes) {
+            Some(free_bytes) => {
+                let folder = self.folder.clone();
+                Err(BackupError::NoRoom { folder, needed_bytes, free_bytes }.into())
+            }
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The room that there is, or will be once the folder is made; none if that cannot be told.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        let found = self.folder.ancestors().find_map(|it| rustix::fs::statvfs(it).ok())?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
     fn path(&self, name: &str) -> PathBuf {
