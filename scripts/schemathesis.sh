@@ -51,11 +51,23 @@ path = "app.yaml"
 
 [namespaces.default]
 layers = ["site"]
+
+[[job]]
+name = "audit"
+cron = "0 3 1 1 *"
+verb = "audit-verify"
+
+[[job]]
+name = "drift"
+cron = "0 3 1 1 *"
+verb = "drift"
 CONFIGURATION
 "$program" migrate 2>/dev/null >&2
 "$program" set http.port 9090 2>/dev/null >&2
 token=$("$program" token create tester --role admin 2>/dev/null)
 "$program" token create spare --role viewer 2>/dev/null >&2
+"$program" backup create first 2>/dev/null >&2
+"$program" backup create spare 2>/dev/null >&2
 
 : >service.log
 "$program" serve --listen 127.0.0.1:0 2>>service.log &

@@ -68,14 +68,7 @@ pub(crate) async fn finish(
 
 async fn finished(service: &Service, import: Import) -> Result<Done> {
     let live = &service.live;
-    let snapshot = live.snapshot();
-    refuse_plan(&import.plan, service.rules())?;
-    if role_for(import.plan.kind) == Role::Editor {
-        for effect in import.plan.effects() {
-            let Some(after) = effect.after else { continue };
-            snapshot.declared(effect.namespace).check(effect.key, after)?;
-        }
-    }
+    check(service, &import.plan)?;
     let db = live.writer()?;
     let backups = service.setup.load().backups.clone();
     if let Some(id) = applied_as(&db.connection, &import.plan.hash).await? {
@@ -96,6 +89,21 @@ async fn finished(service: &Service, import: Import) -> Result<Done> {
         tracing::error!(%error, "a plan was carried out, and is not live yet");
     }
     Ok(Done { plan: import.plan, migrated, kept })
+}
+
+/// Refuses a plan that has secrets in it, or values that the schema does not allow. What is in
+/// files is checked against it when it is read.
+pub(crate) fn check(service: &Service, plan: &Plan) -> Result<()> {
+    refuse_plan(plan, service.rules())?;
+    if matches!(plan.kind, Kind::Import | Kind::Adopt) {
+        return Ok(());
+    }
+    let snapshot = service.live.snapshot();
+    for effect in plan.effects() {
+        let Some(after) = effect.after else { continue };
+        snapshot.declared(effect.namespace).check(effect.key, after)?;
+    }
+    Ok(())
 }
 
 /// A plan that no file belongs to.

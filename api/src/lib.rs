@@ -13,17 +13,20 @@ mod accept;
 mod access;
 mod allow;
 mod audit;
+mod backups;
 mod body;
 mod carry_out;
 mod clients;
 mod document;
 mod drift;
+mod drift_report;
 mod etag;
 mod events;
 mod feed;
 mod front;
 mod health;
 mod history;
+mod jobs;
 mod listen;
 mod meters;
 mod openapi;
@@ -70,11 +73,14 @@ pub(crate) enum Tags {
     History,
     /// Files: where settings come from.
     Sources,
+    /// What is done at night: backups, and jobs.
+    Operation,
     /// Who may do what, and who listens.
     Access,
 }
 
-/// Everything that is in the document, in the order of the document.
+/// Everything that is in the document, in the order of the document. More than 16 do not go into
+/// one tuple.
 type Resources = (
     settings::Settings,
     history::KeyHistory,
@@ -87,6 +93,7 @@ type Resources = (
     audit::Audit,
     sources::Sources,
     drift::DriftApi,
+    (drift_report::DriftReports, backups::Backups, jobs::Jobs),
     tokens::Tokens,
     tickets::TicketApi,
     clients::ClientApi,
@@ -107,6 +114,7 @@ fn api(service: &Arc<Service>) -> OpenApiService<Resources, ()> {
         audit::Audit(it()),
         sources::Sources(it()),
         drift::DriftApi(it()),
+        (drift_report::DriftReports(it()), backups::Backups(it()), jobs::Jobs(it())),
         tokens::Tokens(it()),
         tickets::TicketApi(it()),
         clients::ClientApi(it()),

@@ -1,12 +1,17 @@
 //! What an operator looks at, as Prometheus reads it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, Utc};
 use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,
     gauge, histogram,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use setpoint_ops::backup::{Freshness, freshness};
+
+use crate::service::Service;
 
 /// The counters of requests, found once.
 pub(crate) struct Meters {
@@ -26,11 +31,17 @@ pub(crate) struct Meters {
     pub dropped: Counter,
     pub rejected: Counter,
     pub refused: Counter,
+    /// Whether it was ever told how old the backups are: then it goes on to be.
+    has_backups: AtomicBool,
 }
 
 /// Upper bounds of buckets, in seconds.
 const BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+const BACKUP_TAKEN: &str = "setpoint_backup_last_success_timestamp_seconds";
+const BACKUP_VERIFIED: &str = "setpoint_backup_last_verified_timestamp_seconds";
+const BACKUP_SIZE: &str = "setpoint_backup_size_bytes";
 
 impl Meters {
     /// # Errors
@@ -73,6 +84,12 @@ impl Meters {
         describe_gauge!("settings_kept_out", "Changes made by SQL that are kept out");
         describe_gauge!("snapshot_age_seconds", "Since when the database was last compared");
         describe_gauge!("database_up", "1 if the database could be asked the last time");
+        describe_gauge!(
+            BACKUP_TAKEN,
+            "When the newest backup was taken, in Unix time; 0 if it is gone"
+        );
+        describe_gauge!(BACKUP_VERIFIED, "When a backup was last read back whole, in Unix time");
+        describe_gauge!(BACKUP_SIZE, "The size of the newest backup");
         describe_gauge!("process_resident_memory_bytes", "Memory of this process");
         describe_gauge!("process_start_time_seconds", "When this process started, in Unix time");
         describe_gauge!("process_cpu_seconds_total", "CPU time of this process");
@@ -94,6 +111,7 @@ impl Meters {
             dropped: counter!("clients_dropped_total"),
             rejected: counter!("clients_rejected_total"),
             refused: counter!("requests_refused_total"),
+            has_backups: AtomicBool::new(false),
         }
     }
 
@@ -102,9 +120,34 @@ impl Meters {
         self.handle.render()
     }
 
+    fn backups(&self, it: &Freshness) {
+        let is_told = it.taken_at.is_some() || self.has_backups.load(Ordering::Relaxed);
+        if !is_told {
+            return;
+        }
+        self.has_backups.store(true, Ordering::Relaxed);
+        let moment = |it: Option<DateTime<Utc>>| it.map_or(0, |it| it.timestamp());
+        #[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
+        {
+            gauge!(BACKUP_TAKEN).set(moment(it.taken_at) as f64);
+            gauge!(BACKUP_VERIFIED).set(moment(it.verified_at) as f64);
+            gauge!(BACKUP_SIZE).set(it.size_bytes as f64);
+        }
+    }
+
     /// Tidies up, from time to time.
     pub(crate) fn upkeep(&self) {
         self.handle.run_upkeep();
+    }
+}
+
+/// Measures how old the backups are, by the record in the database. What cannot be asked stays as
+/// it was: whether the database answers is another metric.
+pub(crate) async fn of_backups(service: &Service) {
+    let measured = async { freshness(&service.live.reader().await?).await };
+    match measured.await {
+        Ok(freshness) => service.meters.backups(&freshness),
+        Err(error) => tracing::debug!(%error, "cannot tell how old the backups are"),
     }
 }
 

@@ -10,6 +10,7 @@ use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use setpoint_client::types::{Fault, Problem, Setting};
 use setpoint_ops::Error;
+use setpoint_ops::backup::BackupError;
 
 /// A problem document.
 #[derive(Debug)]
@@ -217,7 +218,9 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::UnknownLayer { .. }
         | Error::NeverImported { .. }
         | Error::UnknownToken { .. }
+        | Error::UnknownJob { .. }
         | Error::NoDrift { .. } => StatusCode::NOT_FOUND,
+        Error::Backup(error) => status_of_backup(error),
         Error::BadKey { .. }
         | Error::BadTime { .. }
         | Error::BadPlan { .. }
@@ -230,6 +233,8 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::EditedMeanwhile { .. }
         | Error::TokenExists { .. }
         | Error::RevokedBefore { .. }
+        | Error::JobRunning { .. }
+        | Error::JobLost { .. }
         | Error::Redeclared { .. } => StatusCode::CONFLICT,
         Error::Exists { .. } => StatusCode::PRECONDITION_FAILED,
         Error::Locked { .. }
@@ -250,6 +255,18 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Database(_) | Error::NotReadBack { .. } | Error::NotVerified { .. } => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+fn status_of_backup(error: &BackupError) -> StatusCode {
+    match error {
+        BackupError::Unknown { .. }
+        | BackupError::NoSuchMoment { .. }
+        | BackupError::NoSuchKeys { .. } => StatusCode::NOT_FOUND,
+        BackupError::Exists { .. } | BackupError::Overtaken => StatusCode::CONFLICT,
+        BackupError::NoRoom { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        BackupError::NotVerified { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

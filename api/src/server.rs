@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{Accepting, accept};
-use crate::meters::Meters;
+use crate::meters::{self, Meters};
 use crate::routes;
 use crate::service::{Service, Setup};
 use crate::tls::Tls;
@@ -104,6 +104,7 @@ impl Bound {
             Meters::install().map_err(|error| ServeError::Meters { reason: error.to_string() })?;
         let service = Service::new(live, setup, meters);
         service.tasks.spawn(upkeep(service.clone()));
+        service.tasks.spawn(measure_backups(service.clone()));
         let (closed, drained) = (CancellationToken::new(), CancellationToken::new());
         let accepting = Accepting {
             listener: self.listener,
@@ -166,6 +167,17 @@ impl Running {
         let served = self.server.await;
         self.service.tasks.wait().await;
         served.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+}
+
+/// Looks how old the backups are: others take some, too.
+async fn measure_backups(service: Arc<Service>) {
+    let mut often = tokio::time::interval(Duration::from_secs(15));
+    loop {
+        tokio::select! {
+            () = service.stopping.cancelled() => return,
+            _ = often.tick() => meters::of_backups(&service).await,
+        }
     }
 }
 

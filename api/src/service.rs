@@ -10,12 +10,14 @@ use chrono::{DateTime, Utc};
 use getrandom::fill;
 use poem::http::StatusCode;
 use sea_orm::DatabaseTransaction;
+use setpoint_ops::database::Settings;
+use setpoint_ops::job;
 use setpoint_ops::live::{Live, Snapshot, View};
 use setpoint_ops::secret::Rules;
 use setpoint_ops::source::Declared;
 use setpoint_ops::token::Role;
 use setpoint_ops::{Error, Limits};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,8 +40,12 @@ pub struct Setup {
     pub sources: Vec<Declared>,
     /// Of files that are imported.
     pub limits: Limits,
-    /// Where originals are copied to before a file is changed.
+    /// Where backups are kept, and originals before a file is changed.
     pub backups: PathBuf,
+    /// How the database is opened besides, by what needs it for itself.
+    pub database: Settings,
+    /// The jobs, and what they look at.
+    pub jobs: Arc<job::Setup>,
     /// Whether requests without a token are answered while there is none in the database.
     pub open: bool,
     /// Names of this service in `Host`, besides `localhost` and addresses.
@@ -70,6 +76,8 @@ pub(crate) struct Service {
     pub indexes: Indexes,
     /// Leave to make large messages, which several have at a time.
     pub big: Arc<Semaphore>,
+    /// Held by who makes, reads or restores a backup: one at a time.
+    pub backing_up: Arc<Mutex<()>>,
     pub meters: Meters,
     /// Names this run of the service.
     pub instance: String,
@@ -90,6 +98,7 @@ impl Service {
             plans: Plans::default(),
             indexes: Indexes::default(),
             big: Arc::new(Semaphore::new(4)),
+            backing_up: Arc::default(),
             meters,
             instance: random_name(),
             stopping: CancellationToken::new(),

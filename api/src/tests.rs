@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use poem::{Body, Endpoint, Request, Response};
 use serde_json::{Value, json};
 use setpoint_ops::Limits;
 use setpoint_ops::database::{Access, Location, Settings};
+use setpoint_ops::job;
 use setpoint_ops::live::{Declared as Space, Following, Live, Policy};
 use setpoint_ops::schema::Schema;
 use setpoint_ops::secret::Rules;
-use setpoint_ops::source::{Named, declare};
+use setpoint_ops::source::{Declared, Named, declare};
 use setpoint_ops::token::{self, Role};
 use tempfile::TempDir;
 
@@ -23,8 +25,10 @@ use crate::routes;
 use crate::service::{Service, Setup, now};
 
 mod asked;
+mod backups;
 mod etags;
 mod guarded;
+mod jobs;
 mod openapi;
 mod plans;
 mod reading;
@@ -53,14 +57,6 @@ impl World {
         let folder = TempDir::new().unwrap();
         let root = folder.path().to_owned();
         fs::write(root.join("app.yaml"), APP).unwrap();
-        let named = Named {
-            path: root.join("app.yaml"),
-            namespace: "default".to_owned(),
-            layer: "base".to_owned(),
-            interpretation: Default::default(),
-            write_back: false,
-        };
-        let (sources, _) = declare(&[named], &root).unwrap();
         let location = Location::Sqlite(root.join("setpoint.db"));
         let settings = Settings {
             lock_timeout: Duration::from_secs(5),
@@ -76,9 +72,11 @@ impl World {
         let setup = Setup {
             namespace: "default".to_owned(),
             root: root.clone(),
-            sources,
+            sources: sources(&root),
             limits: Limits::default(),
             backups: root.join("backups"),
+            database: settings,
+            jobs: Arc::new(jobs(root.clone())),
             open: true,
             hosts: Vec::new(),
             origins: Vec::new(),
@@ -191,6 +189,35 @@ fn space(layers: &[&str], schema: Option<&str>) -> Space {
         secrets: Rules::default(),
         schema: schema.map(|it| Arc::new(Schema::read(it).unwrap())),
     }
+}
+
+/// What is done at night.
+fn jobs(root: PathBuf) -> job::Setup {
+    let declared = [("audit", "audit-verify"), ("drift", "drift"), ("tidy", "vacuum")];
+    let declared = declared.map(|(name, verb)| job::Declared {
+        name: name.to_owned(),
+        cron: "0 3 * * *".to_owned(),
+        verb: verb.to_owned(),
+        ..job::Declared::default()
+    });
+    let lease = Duration::from_secs(3600);
+    job::Setup {
+        jobs: job::read(&declared, &[]).unwrap(),
+        ground: job::Ground { sources: sources(&root), root, ..job::Ground::default() },
+        holder: job::Holder { instance: "test".to_owned(), lease },
+        grace: Duration::from_secs(5),
+    }
+}
+
+fn sources(root: &Path) -> Vec<Declared> {
+    let named = Named {
+        path: root.join("app.yaml"),
+        namespace: "default".to_owned(),
+        layer: "base".to_owned(),
+        interpretation: Default::default(),
+        write_back: false,
+    };
+    declare(&[named], root).unwrap().0
 }
 
 const APP: &str = "\

@@ -27,11 +27,12 @@ mod tables;
 mod tar;
 mod write;
 
-pub use create::create;
+pub use create::{Foreseen, create, foresee};
 pub use error::BackupError;
-pub use list::{Listed, list};
+pub use list::{Listed, find, list};
 pub use manifest::{Engine, Kind, Manifest, Member};
 pub use prune::prune;
+pub use record::{Freshness, freshness};
 pub use replay::Moment;
 pub use restore::{Counted, Restoration, Restore, Restored};
 pub use storage::Storage;

@@ -28,7 +28,7 @@ pub use claim::{Claim, Ended, Holder, Recorded, consider, finish, release, renew
 pub use cron::Schedule;
 pub use declare::{Declared, Fault, read};
 pub use hand::{Ran, run_now};
-pub use list::{Listed, Run, history, list, named};
+pub use list::{Listed, Run, history, list, named, older};
 pub use pause::{pause, resume};
 pub use runner::{Clock, Scheduler, Setup, start};
 pub use work::{Effect, Ground, Store};

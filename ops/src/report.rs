@@ -100,6 +100,24 @@ pub async fn make(
     })
 }
 
+/// The newest report that was stored; one of now if there is none, or it is to be `fresh`, which
+/// is not stored.
+///
+/// # Errors
+///
+/// As [`make`].
+pub async fn show(
+    db: &DatabaseTransaction,
+    ground: &Ground,
+    fresh: bool,
+    now: DateTime<Utc>,
+) -> Result<Report> {
+    match newest(db).await?.filter(|_| !fresh) {
+        Some(report) => Ok(report),
+        None => make(db, ground, None, now).await,
+    }
+}
+
 /// The newest report that was stored.
 ///
 /// # Errors

@@ -31,12 +31,7 @@ pub(super) enum Format {
 pub(super) async fn run(context: &Context, command: Command) -> miette::Result<Exit> {
     let Command::Report { format, fresh } = command;
     let (ground, now) = (jobs::ground(context)?, Utc::now());
-    let found = context
-        .read(async |db| match report::newest(db).await?.filter(|_| !fresh) {
-            Some(report) => Ok(report),
-            None => report::make(db, &ground, None, now).await,
-        })
-        .await?;
+    let found = context.read(async |db| report::show(db, &ground, fresh, now).await).await?;
     match format {
         _ if context.json => console::show_json(&found)?,
         Format::Json => console::show_json(&found)?,

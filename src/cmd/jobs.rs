@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -6,7 +7,9 @@ use clap::Subcommand;
 use miette::miette;
 use setpoint_ops::backup::Storage;
 use setpoint_ops::database::{self, Access, Database};
-use setpoint_ops::job::{self, Ground, Holder, Job, Listed, Run, Scheduler, Setup, State, named};
+use setpoint_ops::job::{
+    self, Ground, Holder, Job, Listed, Run, Scheduler, Setup, State, Store, named,
+};
 use setpoint_ops::live::Live;
 
 use super::{Context, Exit, sources};
@@ -56,18 +59,18 @@ pub(super) async fn run(context: &Context, command: Command) -> miette::Result<E
 }
 
 /// Has the service run the jobs.
-pub(super) fn start(live: &Live, setup: Setup) -> Scheduler {
+pub(super) fn start(live: &Live, setup: Arc<Setup>) -> Scheduler {
     job::start(live.clone(), setup, Utc::now)
 }
 
 /// What the service runs.
-pub(super) fn setup(context: &Context) -> miette::Result<Setup> {
-    Ok(Setup {
+pub(super) fn setup(context: &Context) -> miette::Result<Arc<Setup>> {
+    Ok(Arc::new(Setup {
         jobs: context.loaded.jobs(),
         ground: ground(context)?,
         holder: holder(context),
         grace: Duration::from_millis(context.loaded.config.server.client_timeout_ms),
-    })
+    }))
 }
 
 pub(super) fn ground(context: &Context) -> miette::Result<Ground> {
@@ -131,7 +134,8 @@ fn next(listed: &Listed) -> String {
 async fn run_one(context: &Context, name: &str) -> miette::Result<Exit> {
     let jobs = context.loaded.jobs();
     let (job, ground, holder) = (named(&jobs, name)?, ground(context)?, holder(context));
-    let work = async |db: &Database| job::run_now(db, job, &holder, &ground, Utc::now).await;
+    let work =
+        async |db: &Database| job::run_now(Store::Plain(db), job, &holder, &ground, Utc::now).await;
     let ran = written(context, work).await?;
 
     if context.json {

@@ -78,8 +78,8 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
         return Err(Open { address: bound.address().to_string() }.into());
     }
     let (url, connections) = (bound.url(), server.connections);
-    let setup = setup(&context, is_local)?;
     let scheduled = jobs::setup(&context)?;
+    let setup = setup(&context, is_local, scheduled.clone())?;
     let started = Arc::new(context);
     let follower = Follower {
         live: live.clone(),
@@ -170,8 +170,8 @@ async fn reload(
         seeds: context.seeds.clone(),
         json: context.json,
     };
-    let (setup, policy) = (setup(&again, is_local)?, policy(&again.loaded)?);
     let jobs = jobs::setup(&again)?;
+    let (setup, policy) = (setup(&again, is_local, jobs.clone())?, policy(&again.loaded)?);
     running.reconfigure(setup, policy).await?;
     scheduled.reconfigure(jobs);
     Ok(again)
@@ -209,7 +209,11 @@ fn tls(loaded: &Loaded, args: &Args) -> miette::Result<Option<Tls>> {
     }
 }
 
-fn setup(context: &Context, is_local: bool) -> miette::Result<Setup> {
+fn setup(
+    context: &Context,
+    is_local: bool,
+    jobs: Arc<setpoint_ops::job::Setup>,
+) -> miette::Result<Setup> {
     let (loaded, server) = (&context.loaded, &context.loaded.config.server);
     Ok(Setup {
         namespace: context.namespace().to_owned(),
@@ -217,6 +221,8 @@ fn setup(context: &Context, is_local: bool) -> miette::Result<Setup> {
         sources: sources::configured(context)?,
         limits: loaded.limits(),
         backups: loaded.backups(),
+        database: loaded.database_settings(),
+        jobs,
         open: is_local,
         hosts: server.hosts.clone(),
         origins: server.origins.clone(),

@@ -23,6 +23,7 @@ mod instances;
 mod killed;
 mod life;
 mod meaning;
+mod operate;
 mod plain;
 mod rest;
 pub mod server;

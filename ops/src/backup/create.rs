@@ -2,9 +2,11 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use serde::Serialize;
 use tokio::task::spawn_blocking;
 
 use super::archive::Archive;
@@ -56,12 +58,7 @@ pub(super) async fn take(
     author: &Author,
     now: DateTime<Utc>,
 ) -> Result<Verified> {
-    if let Some(name) = &wish.name {
-        storage.refuse_taken(name)?;
-    }
-    if let Some(length) = wish.note.as_ref().map(String::len).filter(|it| *it > NOTE_BYTES) {
-        return Err(BackupError::BadNote { length, limit: NOTE_BYTES }.into());
-    }
+    refuse(storage, &wish)?;
     let work = storage.work()?;
     let taken = match location {
         Location::Sqlite(_) => of_sqlite(location, settings, storage, &work).await?,
@@ -72,10 +69,7 @@ pub(super) async fn take(
         Location::Sqlite(_) => Engine::Sqlite,
         _ => Engine::Postgres,
     };
-    let name = match wish.name {
-        Some(name) => name,
-        None => format!("{}-r{}", time::file_stamp(now), head.revision),
-    };
+    let name = name_of(&wish, head.revision, now);
     let manifest = Manifest {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -109,6 +103,67 @@ pub(super) async fn take(
     })
 }
 
+/// What [`create`] would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Foreseen {
+    /// What the backup would be called.
+    pub name: String,
+    /// The revision that it would hold.
+    pub revision: i64,
+    /// The room it needs while it is made, and what there is; none if that cannot be told.
+    pub needed_bytes: u64,
+    pub free_bytes: Option<u64>,
+}
+
+/// What [`create`] would do, and whether there is room for it. Writes nothing.
+///
+/// # Errors
+///
+/// [`BackupError::BadName`], [`BackupError::Exists`], [`BackupError::BadNote`],
+/// [`BackupError::NoRoom`]; as [`database::open`].
+pub async fn foresee(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    wish: &Wish,
+    now: DateTime<Utc>,
+) -> Result<Foreseen> {
+    refuse(storage, wish)?;
+    let look = async |db: &Database| {
+        let snapshot = db.snapshot().await?;
+        let needed_bytes = match location {
+            Location::Sqlite(path) => room_for(path),
+            _ => room_for_rows(&snapshot).await?,
+        };
+        Ok((apply::head(&snapshot).await?.revision, needed_bytes))
+    };
+    let looked = database::using(location, Access::Read, settings, look).await;
+    let (revision, needed_bytes) = looked?;
+    storage.refuse_without_room(needed_bytes)?;
+    let (name, free_bytes) = (name_of(wish, revision, now), storage.free_bytes());
+    Ok(Foreseen { name, revision, needed_bytes, free_bytes })
+}
+
+/// Refuses what can be refused before there is work.
+fn refuse(storage: &Storage, wish: &Wish) -> Result<()> {
+    if let Some(name) = &wish.name {
+        storage.refuse_taken(name)?;
+    }
+    let note = wish.note.as_deref().unwrap_or_default();
+    if note.contains('\0') {
+        return Err(Error::NulCharacter { what: "the note" });
+    }
+    match Some(note.len()).filter(|it| *it > NOTE_BYTES) {
+        Some(length) => Err(BackupError::BadNote { length, limit: NOTE_BYTES }.into()),
+        None => Ok(()),
+    }
+}
+
+fn name_of(wish: &Wish, revision: i64, now: DateTime<Utc>) -> String {
+    let made = || format!("{}-r{revision}", time::file_stamp(now));
+    wish.name.clone().unwrap_or_else(made)
+}
+
 /// What is damaged is not to be kept, whatever it is to be called.
 fn not_verified(error: Error) -> Error {
     match error {
@@ -136,9 +191,7 @@ async fn of_sqlite(
     work: &Work,
 ) -> Result<Taken> {
     let Location::Sqlite(path) = location else { unreachable!("who calls has looked") };
-    // The copy, and the archive beside it, which is smaller.
-    let size_bytes = fs::metadata(path).map_or(0, |it| it.len());
-    storage.refuse_without_room(size_bytes + size_bytes / 2 + MARGIN_BYTES)?;
+    storage.refuse_without_room(room_for(path))?;
     copy(location, settings, work).await?;
     let copied = Location::Sqlite(work.path(COPY));
     let db = database::connect(&copied, Access::Read, settings).await?;
@@ -202,7 +255,7 @@ async fn of_postgres(
     let taken = async {
         let steps = known_steps(&db, location).await?;
         let snapshot = db.snapshot().await?;
-        storage.refuse_without_room(size_of(&snapshot).await? + MARGIN_BYTES)?;
+        storage.refuse_without_room(room_for_rows(&snapshot).await?)?;
         let head = apply::head(&snapshot).await?;
         let file = archive(work)?;
         let content = given(&snapshot, |pieces| write::content(file, CONTENT, pieces));
@@ -215,8 +268,14 @@ async fn of_postgres(
     taken
 }
 
+/// What the file at `path` needs: its copy, and the archive beside it, which is smaller.
+fn room_for(path: &Path) -> u64 {
+    let size_bytes = fs::metadata(path).map_or(0, |it| it.len());
+    size_bytes + size_bytes / 2 + MARGIN_BYTES
+}
+
 /// What the tables take up, with their indexes: about what an archive and its scratch database do.
-async fn size_of(db: &impl ConnectionTrait) -> Result<u64> {
+async fn room_for_rows(db: &impl ConnectionTrait) -> Result<u64> {
     let sql = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class \
                WHERE oid IN (to_regclass('setting'), to_regclass('change'), \
                to_regclass('revision'), to_regclass('seed'), to_regclass('source'))";
@@ -225,7 +284,7 @@ async fn size_of(db: &impl ConnectionTrait) -> Result<u64> {
         Some(row) => row.try_get_by_index(0)?,
         None => 0,
     };
-    Ok(u64::try_from(size).unwrap_or_default())
+    Ok(u64::try_from(size).unwrap_or_default() + MARGIN_BYTES)
 }
 
 /// The steps that the database has.

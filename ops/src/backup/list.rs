@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use setpoint_entity::backup;
 
+use super::storage::refuse_bad_name;
 use super::{BackupError, Manifest, Storage, archive, record};
 use crate::database::{Location, Settings};
 use crate::{Error, Result};
@@ -46,34 +48,56 @@ pub async fn list(
     let known: HashMap<_, _> = known.iter().map(|it| (it.name.as_str(), it)).collect();
     let mut listed = Vec::new();
     for name in names {
-        let known = known.get(name.as_str());
-        let mut one = Listed {
-            manifest: None,
-            size_bytes: 0,
-            verified_at: known.and_then(|it| it.verified_at.clone()),
-            pinned: known.is_some_and(|it| it.pinned_at.is_some()),
-            problem: None,
-            name,
-        };
-        match archive::head(storage, &one.name) {
-            Ok((mut manifest, size_bytes)) => {
-                one.pinned |= known.is_none() && manifest.pinned;
-                manifest.pinned = one.pinned;
-                one.size_bytes = size_bytes;
-                one.manifest = Some(manifest);
-            }
-            Err(Error::Backup(BackupError::Unknown { .. })) => continue,
-            Err(error) => {
-                one.verified_at = None;
-                one.problem = Some(match error {
-                    Error::Backup(BackupError::Damaged { reason, .. }) => reason,
-                    other => other.in_a_line(),
-                });
-            }
+        match look(storage, &name, known.get(name.as_str()).copied()) {
+            Err(Error::Backup(BackupError::Unknown { .. })) => {}
+            one => listed.push(one?),
         }
-        listed.push(one);
     }
     let age = |it: &Listed| it.manifest.as_ref().map(|it| it.created_at.clone());
     listed.sort_by_key(|it| (age(it), it.name.clone()));
     Ok(listed)
+}
+
+/// The archive `name`, with what the database knows of it.
+///
+/// # Errors
+///
+/// [`BackupError::BadName`], [`BackupError::Unknown`].
+pub async fn find(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    name: &str,
+) -> Result<Listed> {
+    refuse_bad_name(name)?;
+    let known = record::all(location, settings).await;
+    look(storage, name, known.iter().find(|it| it.name == name))
+}
+
+fn look(storage: &Storage, name: &str, known: Option<&backup::Model>) -> Result<Listed> {
+    let mut one = Listed {
+        name: name.to_owned(),
+        manifest: None,
+        size_bytes: 0,
+        verified_at: known.and_then(|it| it.verified_at.clone()),
+        pinned: known.is_some_and(|it| it.pinned_at.is_some()),
+        problem: None,
+    };
+    match archive::head(storage, name) {
+        Ok((mut manifest, size_bytes)) => {
+            one.pinned |= known.is_none() && manifest.pinned;
+            manifest.pinned = one.pinned;
+            one.size_bytes = size_bytes;
+            one.manifest = Some(manifest);
+        }
+        Err(error @ Error::Backup(BackupError::Unknown { .. })) => return Err(error),
+        Err(error) => {
+            one.verified_at = None;
+            one.problem = Some(match error {
+                Error::Backup(BackupError::Damaged { reason, .. }) => reason,
+                other => other.in_a_line(),
+            });
+        }
+    }
+    Ok(one)
 }

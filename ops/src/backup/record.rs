@@ -1,12 +1,16 @@
 //! What the database knows of its backups. An archive is as good without it, so that it cannot be
 //! read or written is told in the log, and is no error.
 
-use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, EntityTrait, IntoActiveModel as _};
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+};
 use setpoint_entity::backup;
 
 use super::Verified;
 use crate::database::{self, Access, Database, Location, Settings};
-use crate::{Error, Result};
+use crate::{Error, Result, time};
 
 /// Every backup that is known; none if there is no database that could tell.
 pub(super) async fn all(location: &Location, settings: Settings) -> Vec<backup::Model> {
@@ -33,6 +37,38 @@ pub(super) async fn is_other(
 ) -> bool {
     let known = all(location, settings).await;
     known.iter().any(|it| it.name == name && it.sha256 != sha256)
+}
+
+/// What the database knows of how old its backups are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// When the newest was taken.
+    pub taken_at: Option<DateTime<Utc>>,
+    /// Of that archive.
+    pub size_bytes: u64,
+    /// When one was last read back whole.
+    pub verified_at: Option<DateTime<Utc>>,
+}
+
+/// How old the backups are, by the record that the database has of them.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub async fn freshness(db: &impl ConnectionTrait) -> Result<Freshness> {
+    let newest = backup::Entity::find().order_by_desc(backup::Column::CreatedAt).one(db).await?;
+    let Some(newest) = newest else { return Ok(Freshness::default()) };
+    let verified = backup::Entity::find()
+        .filter(backup::Column::VerifiedAt.is_not_null())
+        .order_by_desc(backup::Column::VerifiedAt)
+        .one(db)
+        .await?
+        .and_then(|it| it.verified_at);
+    Ok(Freshness {
+        taken_at: Some(time::read(&newest.created_at)?),
+        size_bytes: u64::try_from(newest.size_bytes).unwrap_or_default(),
+        verified_at: verified.map(|it| time::read(&it)).transpose()?,
+    })
 }
 
 /// Writes down that a backup was read back whole.

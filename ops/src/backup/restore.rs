@@ -111,14 +111,15 @@ impl Restore {
     ///
     /// # Errors
     ///
-    /// [`BackupError::Damaged`] if the database knows another archive by this name; as
-    /// [`database::open`], except that there need not be a database.
+    /// [`BackupError::Damaged`] if the database knows another archive by this name;
+    /// [`Error::NulCharacter`]; as [`database::open`], except that there need not be a database.
     pub async fn plan(
         &self,
         location: &Location,
         settings: Settings,
         author: Author,
     ) -> Result<Restoration> {
+        author.check()?;
         self.refuse_other(location, settings).await?;
         let work = async |db: &Database| {
             let live = db.snapshot().await?;
@@ -238,6 +239,7 @@ impl Restore {
         channel: Channel,
         now: DateTime<Utc>,
     ) -> Result<Restored> {
+        author.check()?;
         database::refuse_missing_folder(location)?;
         self.refuse_other(location, settings).await?;
         let mut safe: Option<Verified> = None;

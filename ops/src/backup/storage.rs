@@ -184,16 +184,22 @@ impl Storage {
     ///
     /// [`BackupError::NoRoom`].
     pub(super) fn refuse_without_room(&self, needed_bytes: u64) -> Result<()> {
-        let Ok(found) = rustix::fs::statvfs(&self.folder) else { return Ok(()) };
-        let free_bytes = found.f_bavail.saturating_mul(found.f_frsize);
-        // The database may lie on the same disk, and is to be written meanwhile.
-        let disk_bytes = found.f_blocks.saturating_mul(found.f_frsize);
-        let needed_bytes = needed_bytes.saturating_add(RESERVE_BYTES.min(disk_bytes / 20));
-        if free_bytes < needed_bytes {
-            let folder = self.folder.clone();
-            return Err(BackupError::NoRoom { folder, needed_bytes, free_bytes }.into());
+        match self.free_bytes().filter(|it| *it < needed_bytes) {
+            Some(free_bytes) => {
+                let folder = self.folder.clone();
+                Err(BackupError::NoRoom { folder, needed_bytes, free_bytes }.into())
+            }
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The room that may be taken, now or once the folder is made; none if that cannot be told.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        let found = self.folder.ancestors().find_map(|it| rustix::fs::statvfs(it).ok())?;
+        // The database may lie on the same disk, and is to be written meanwhile.
+        let reserve_bytes = RESERVE_BYTES.min(found.f_blocks.saturating_mul(found.f_frsize) / 20);
+        let free_bytes = found.f_bavail.saturating_mul(found.f_frsize);
+        Some(free_bytes.saturating_sub(reserve_bytes))
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -6,7 +6,7 @@ use setpoint_entity::job_run as runs;
 
 use super::claim::{begin_by_hand, finish, release, renew};
 use super::work::carry_out;
-use super::{Claim, Clock, Ended, Ground, Holder, Job, Recorded, Run, Store};
+use super::{Claim, Clock, Ended, Ground, Holder, Job, Recorded, Run, Store, meters};
 use crate::database::Database;
 use crate::{Error, Result};
 
@@ -21,17 +21,19 @@ pub struct Ran {
 /// # Errors
 ///
 /// [`Error::JobRunning`] if it runs already, [`Error::JobLost`] if another took it over;
-/// [`Error::Locked`], [`Error::Database`]. What the job itself finds wrong is in the run.
+/// [`Error::Gone`], [`Error::Locked`], [`Error::Database`]. What the job itself finds wrong is in the run.
 pub async fn run_now(
-    db: &Database,
+    store: Store<'_>,
     job: &Job,
     holder: &Holder,
     ground: &Ground,
     clock: Clock,
 ) -> Result<Ran> {
-    let claim = begin_by_hand(db, job, holder, clock()).await?;
-    let work = carry_out(Store::Plain(db), ground, job, clock());
+    let (db, from) = (store.writer()?, clock());
+    let claim = begin_by_hand(db, job, holder, from).await?;
+    let work = carry_out(store, ground, job, from);
     let recorded = held(db, job, &claim, holder, clock, work, std::future::pending()).await?;
+    meters::ended(&job.name, recorded.as_ref(), from, clock());
     let id = (claim.job.clone(), claim.scheduled_for.clone());
     let row = runs::Entity::find_by_id(id).one(&db.connection).await?;
     match (recorded, row) {

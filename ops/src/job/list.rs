@@ -84,9 +84,35 @@ pub async fn list(
 ///
 /// [`Error::Database`].
 pub async fn history(db: &impl ConnectionTrait, job: Option<&str>, limit: u64) -> Result<Vec<Run>> {
+    runs_before(db, job, None, limit).await
+}
+
+/// The newest runs of a job that were scheduled for times before this one.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub async fn older(
+    db: &impl ConnectionTrait,
+    job: &str,
+    before: Option<&str>,
+    limit: u64,
+) -> Result<Vec<Run>> {
+    runs_before(db, Some(job), before, limit).await
+}
+
+async fn runs_before(
+    db: &impl ConnectionTrait,
+    job: Option<&str>,
+    before: Option<&str>,
+    limit: u64,
+) -> Result<Vec<Run>> {
     let mut found = runs::Entity::find();
     if let Some(job) = job {
         found = found.filter(runs::Column::Job.eq(job));
+    }
+    if let Some(before) = before {
+        found = found.filter(runs::Column::ScheduledFor.lt(before));
     }
     let found = found
         .order_by_desc(runs::Column::ScheduledFor)

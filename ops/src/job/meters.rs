@@ -26,7 +26,7 @@ pub(super) fn describe() {
 pub(super) async fn begin(db: &impl ConnectionTrait, jobs: &[Job]) -> Result<()> {
     for job in jobs {
         let label = job.name.clone();
-        gauge!(FAILING, "job" => label.clone()).set(failing(db, &job.name).await? as f64);
+        gauge!(FAILING, "name" => label.clone()).set(failing(db, &job.name).await? as f64);
         let last = runs::Entity::find()
             .filter(runs::Column::Job.eq(&job.name))
             .filter(runs::Column::State.eq(State::Succeeded.as_str()))
@@ -34,7 +34,7 @@ pub(super) async fn begin(db: &impl ConnectionTrait, jobs: &[Job]) -> Result<()>
             .one(db)
             .await?;
         if let Some(at) = last.and_then(|it| time::read(&it.finished_at?).ok()) {
-            gauge!(LAST_SUCCESS, "job" => label).set(at.timestamp() as f64);
+            gauge!(LAST_SUCCESS, "name" => label).set(at.timestamp() as f64);
         }
     }
     Ok(())
@@ -51,12 +51,12 @@ pub(super) fn ended(
         Some(state) => state.as_str(),
         None => "lost",
     };
-    counter!(RUNS, "job" => job.to_owned(), "outcome" => outcome).increment(1);
+    counter!(RUNS, "name" => job.to_owned(), "outcome" => outcome).increment(1);
     let took = (to - from).to_std().unwrap_or_default();
-    histogram!(DURATION, "job" => job.to_owned()).record(took.as_secs_f64());
+    histogram!(DURATION, "name" => job.to_owned()).record(took.as_secs_f64());
     let Some(recorded) = recorded else { return };
-    gauge!(FAILING, "job" => job.to_owned()).set(recorded.failing as f64);
+    gauge!(FAILING, "name" => job.to_owned()).set(recorded.failing as f64);
     if recorded.state == State::Succeeded {
-        gauge!(LAST_SUCCESS, "job" => job.to_owned()).set(to.timestamp() as f64);
+        gauge!(LAST_SUCCESS, "name" => job.to_owned()).set(to.timestamp() as f64);
     }
 }

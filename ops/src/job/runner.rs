@@ -44,9 +44,9 @@ pub struct Scheduler {
 const OFTEN: Duration = Duration::from_secs(2);
 
 /// Begins to run jobs.
-pub fn start(live: Live, setup: Setup, clock: Clock) -> Scheduler {
+pub fn start(live: Live, setup: Arc<Setup>, clock: Clock) -> Scheduler {
     meters::describe();
-    let (setup, current) = watch::channel(Arc::new(setup));
+    let (setup, current) = watch::channel(setup);
     let (stop, stopped) = watch::channel(false);
     let looking = Looking {
         live,
@@ -63,8 +63,8 @@ pub fn start(live: Live, setup: Setup, clock: Clock) -> Scheduler {
 
 impl Scheduler {
     /// Goes on with other jobs. Those that run are not stopped.
-    pub fn reconfigure(&self, setup: Setup) {
-        self.setup.send_replace(Arc::new(setup));
+    pub fn reconfigure(&self, setup: Arc<Setup>) {
+        self.setup.send_replace(setup);
     }
 
     /// Begins no more, waits for what runs as long as the grace, and gives back what runs then.

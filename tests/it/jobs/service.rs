@@ -37,8 +37,8 @@ fn a_run_that_was_missed_is_made_up_for_when_the_service_starts(world: &World) {
     server.wait_for("a job succeeded");
 
     let metrics = server.get("/metrics").body;
-    assert!(metrics.contains(r#"setpoint_job_runs_total{job="night",outcome="succeeded"} 1"#));
-    assert!(metrics.contains(r#"setpoint_job_failing{job="night"} 0"#), "{metrics}");
+    assert!(metrics.contains(r#"setpoint_job_runs_total{name="night",outcome="succeeded"} 1"#));
+    assert!(metrics.contains(r#"setpoint_job_failing{name="night"} 0"#), "{metrics}");
     server.signal("TERM");
     assert_eq!(server.ended(), Some(0));
     let run = &world.json(&["jobs", "history"])[0];
@@ -69,7 +69,7 @@ fn a_job_that_fails_is_logged_and_counted_and_stops_no_other(world: &World) {
     server.wait_for("a job failed");
 
     let metrics = server.get("/metrics").body;
-    assert!(metrics.contains(r#"setpoint_job_failing{job="night"} 1"#), "{metrics}");
+    assert!(metrics.contains(r#"setpoint_job_failing{name="night"} 1"#), "{metrics}");
     assert_eq!(
         (states(world, "night"), states(world, "other")),
         (vec!["failed".to_owned()], vec!["succeeded".to_owned()],)

@@ -1,0 +1,231 @@
+//! `/backups`: taken, read back, restored and removed, one at a time. A backup holds all
+//! namespaces, so whoever has business in some only sees none.
+
+use std::sync::Arc;
+
+use poem::http::StatusCode;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::{ApiResponse, OpenApi};
+use setpoint_ops::Pattern;
+use setpoint_ops::backup::{self, Kind, Moment, Restore, Storage, Wish};
+use setpoint_ops::token::Role;
+
+use crate::Tags;
+use crate::access::Caller;
+use crate::body::Body;
+use crate::meters;
+use crate::payload::Rendered;
+use crate::problem::{ApiError, ApiResult};
+use crate::service::{Service, aside, now};
+
+mod restore;
+mod shape;
+
+use restore::{Asked, restored};
+use shape::{BackupShape, ForeseenShape, NewBackup, RestoreWish, RestoredShape};
+
+pub(crate) struct Backups(pub Arc<Service>);
+
+#[derive(ApiResponse)]
+enum Made {
+    /// It was taken and read back.
+    #[oai(status = 201)]
+    Created(Rendered<BackupShape>),
+    /// With `dry_run`: it could be taken, and was not.
+    #[oai(status = 200)]
+    Foreseen(Rendered<ForeseenShape>),
+}
+
+#[derive(ApiResponse)]
+enum Removed {
+    /// It is gone.
+    #[oai(status = 204)]
+    Done,
+}
+
+#[OpenApi(prefix_path = "/backups", tag = "Tags::Operation")]
+impl Backups {
+    /// List backups
+    ///
+    /// The oldest first, after those that cannot be read.
+    #[oai(path = "/", method = "get", operation_id = "list_backups")]
+    async fn list(&self, caller: Caller) -> ApiResult<Rendered<Vec<BackupShape>>> {
+        caller.may_everywhere(Role::Viewer)?;
+        let work = |service: Arc<Service>| async move {
+            let (location, settings) = (service.live.location(), service.setup.load().database);
+            service.answer(backup::list(location, settings, &storage(&service)).await)
+        };
+        Ok(Rendered::of(&aside(&self.0, work).await?))
+    }
+
+    /// Take a backup
+    ///
+    /// It is read back before it gets its name. Nobody who writes waits for it, and it goes on if
+    /// whoever asked goes away. For admins.
+    #[oai(path = "/", method = "post", operation_id = "create_backup")]
+    async fn create(
+        &self,
+        caller: Caller,
+        body: Body<NewBackup>,
+        /// Tell what it would be called and the room it needs, and take none.
+        dry_run: Query<Option<bool>>,
+    ) -> ApiResult<Made> {
+        caller.may_everywhere(Role::Admin)?;
+        let NewBackup { name, note, pin } = body.0;
+        let wish = Wish { name, kind: Kind::Manual, note, pin };
+        if dry_run.unwrap_or_default() {
+            let work = |service: Arc<Service>| async move {
+                let (location, settings) = (service.live.location(), service.setup.load().database);
+                let storage = storage(&service);
+                let foreseen = backup::foresee(location, settings, &storage, &wish, now()).await;
+                service.answer(foreseen)
+            };
+            return Ok(Made::Foreseen(Rendered::of(&aside(&self.0, work).await?)));
+        }
+        let author = caller.author(None);
+        let work = |service: Arc<Service>| async move {
+            let (location, settings) = (service.live.location(), service.setup.load().database);
+            let storage = storage(&service);
+            let made = backup::create(location, settings, &storage, wish, &author, now()).await;
+            let made = service.answer(made)?;
+            let (backup, revision) = (&made.name, made.manifest.revision);
+            tracing::info!(backup, revision, actor = author.actor, "took a backup");
+            Ok(made)
+        };
+        Ok(Made::Created(Rendered::of(&self.alone(work).await?)))
+    }
+
+    /// Look at a backup
+    ///
+    /// What it says of itself, and whether it is known to be whole. For admins.
+    #[oai(path = "/:name", method = "get", operation_id = "get_backup")]
+    async fn get(&self, caller: Caller, name: Path<String>) -> ApiResult<Rendered<BackupShape>> {
+        caller.may_everywhere(Role::Admin)?;
+        let work = |service: Arc<Service>| async move {
+            let (location, settings) = (service.live.location(), service.setup.load().database);
+            service.answer(backup::find(location, settings, &storage(&service), &name).await)
+        };
+        Ok(Rendered::of(&aside(&self.0, work).await?))
+    }
+
+    /// Remove a backup
+    ///
+    /// Whatever it is, for good. For admins.
+    #[oai(path = "/:name", method = "delete", operation_id = "remove_backup")]
+    async fn remove(&self, caller: Caller, name: Path<String>) -> ApiResult<Removed> {
+        caller.may_everywhere(Role::Admin)?;
+        let actor = caller.name.clone();
+        let work = |service: Arc<Service>| async move {
+            let (location, settings) = (service.live.location(), service.setup.load().database);
+            let removed = backup::remove(location, settings, &storage(&service), &name).await;
+            service.answer(removed)?;
+            tracing::info!(backup = *name, actor = &*actor, "removed a backup");
+            Ok(())
+        };
+        self.alone(work).await?;
+        Ok(Removed::Done)
+    }
+
+    /// Read a backup back and compare everything
+    ///
+    /// In a scratch database. It goes on if whoever asked goes away. For admins.
+    #[oai(path = "/:name/verify", method = "post", operation_id = "verify_backup")]
+    async fn verify(&self, caller: Caller, name: Path<String>) -> ApiResult<Rendered<BackupShape>> {
+        caller.may_everywhere(Role::Admin)?;
+        let work = |service: Arc<Service>| async move {
+            let (location, settings) = (service.live.location(), service.setup.load().database);
+            let storage = storage(&service);
+            let verified = backup::verify(location, settings, &storage, &name, now()).await;
+            service.answer(verified)
+        };
+        Ok(Rendered::of(&self.alone(work).await?))
+    }
+
+    /// Put a backup back
+    ///
+    /// All of it, after a backup of what is there now: the history is then that of the backup, in
+    /// a new epoch, which everybody who listens is told. Tokens and the record of backups stay. With
+    /// `only` it is an ordinary change of some settings. It goes on if whoever asked goes away.
+    /// For admins.
+    #[oai(path = "/:name/restore", method = "post", operation_id = "restore_backup")]
+    async fn restore(
+        &self,
+        caller: Caller,
+        name: Path<String>,
+        body: Body<RestoreWish>,
+        /// With `only`: in this namespace; in all without.
+        ns: Query<Option<String>>,
+        /// Why, for the history.
+        reason: Query<Option<String>>,
+        /// Answer with the plan and change nothing.
+        dry_run: Query<Option<bool>>,
+    ) -> ApiResult<Rendered<RestoredShape>> {
+        caller.may_everywhere(Role::Admin)?;
+        let RestoreWish { at, only } = body.0;
+        let at = at.map(|it| Moment::parse(&it, now())).transpose()?;
+        let only = only.iter().map(|it| pattern(it)).collect::<ApiResult<Vec<_>>>()?;
+        if ns.is_some() && only.is_empty() {
+            let detail = "`ns` is for the keys of `only`: a backup is put back as a whole";
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "request::invalid", detail)
+                .help("nothing was changed; leave `ns` out, or name keys, such as `**`"));
+        }
+        let namespace = match ns.0 {
+            Some(_) => {
+                let snapshot = self.0.live.snapshot();
+                Some(self.0.namespace(&snapshot, &caller, Role::Admin, ns.0)?)
+            }
+            None => None,
+        };
+        let is_dry = dry_run.unwrap_or_default();
+        let asked = Asked { only, namespace, reason: reason.0, is_dry };
+        let work = |service: Arc<Service>| async move {
+            let opened = Restore::open(&storage(&service), &name, at.as_ref()).await;
+            let restore = service.answer(opened)?;
+            let done = restored(&service, &caller, &restore, asked).await;
+            let closed = restore.close().await;
+            let done = done?;
+            service.answer(closed)?;
+            Ok(done)
+        };
+        Ok(Rendered::of(&self.alone(work).await?))
+    }
+}
+
+impl Backups {
+    /// Does `work` aside, unless somebody is at such work: each needs as much room as the database.
+    async fn alone<T, F>(
+        &self,
+        work: impl FnOnce(Arc<Service>) -> F + Send + 'static,
+    ) -> ApiResult<T>
+    where
+        F: Future<Output = ApiResult<T>>,
+        T: Send + 'static,
+    {
+        let held = self.0.backing_up.clone().try_lock_owned().map_err(|_| busy())?;
+        let work = |service: Arc<Service>| async move {
+            let done = work(service.clone()).await;
+            meters::of_backups(&service).await;
+            drop(held);
+            done
+        };
+        aside(&self.0, work).await
+    }
+}
+
+fn storage(service: &Service) -> Storage {
+    Storage::new(&service.setup.load().backups)
+}
+
+fn busy() -> ApiError {
+    let detail = "another backup is being taken, read or restored";
+    ApiError::new(StatusCode::CONFLICT, "backup::busy", detail)
+        .help("nothing was done; try again when it is over")
+}
+
+fn pattern(text: &str) -> ApiResult<Pattern> {
+    text.parse().map_err(|error| {
+        let detail = format!("`{text}` names no keys: {error}");
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "backup::bad_pattern", detail)
+            .help("nothing was changed; give keys, or patterns such as http.*")
+    })
+}
