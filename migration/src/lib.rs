@@ -13,6 +13,7 @@ mod m20261121_000003_watch_raw_sql;
 mod m20261121_000004_create_audit_views;
 mod m20261121_000005_reconcile;
 mod m20261121_000006_serve;
+mod m20261121_000009_confirm;
 
 pub use column::type_of;
 
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_create_audit_views::Migration),
             Box::new(m20261121_000005_reconcile::Migration),
             Box::new(m20261121_000006_serve::Migration),
+            Box::new(m20261121_000009_confirm::Migration),
         ]
     }
 }

@@ -6,6 +6,7 @@
 pub mod adopt;
 pub mod apply;
 pub mod audit;
+pub mod confirm;
 pub mod database;
 pub mod drift;
 pub mod edit;

@@ -56,15 +56,39 @@ pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     now.checked_add_signed(length).ok_or_else(|| bad(text))
 }
 
-/// What `12h`, `30d` and `8w` mean.
+/// How long `90s`, `10m`, `12h`, `30d` and `8w` are: something, and a year at most.
+///
+/// # Errors
+///
+/// [`Error::BadLength`].
+pub fn length(text: &str) -> Result<Duration> {
+    let fits = |it: &Duration| (1..=366 * 24 * 60 * 60).contains(&it.num_seconds());
+    relative(text).filter(fits).ok_or_else(|| Error::BadLength { text: text.to_owned() })
+}
+
+/// What `90s`, `10m`, `12h`, `30d` and `8w` mean.
 fn relative(text: &str) -> Option<Duration> {
-    let units = [('h', 1), ('d', 24), ('w', 7 * 24)];
-    let (count, hours) =
-        units.into_iter().find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, hours)))?;
+    const HOUR: i64 = 60 * 60;
+    let units = [('s', 1), ('m', 60), ('h', HOUR), ('d', 24 * HOUR), ('w', 7 * 24 * HOUR)];
+    let (count, seconds) =
+        units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
     let count: i64 = count.parse().ok()?;
-    Duration::try_hours(count.checked_mul(hours)?)
+    Duration::try_seconds(count.checked_mul(seconds)?)
 }
 
 fn bad(text: &str) -> Error {
     Error::BadTime { text: text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_a_number_with_its_unit_and_neither_nothing_nor_for_ever() {
+        let seconds = |text: &str| length(text).ok().map(|it| it.num_seconds());
+
+        assert_eq!(["90s", "10m", "2h", "1d"].map(seconds), [90, 600, 7200, 86_400].map(Some));
+        assert_eq!(["", "10", "m", "0s", "-5m", "1.5h", "53w", "9e9d"].map(seconds), [None; 8]);
+    }
 }

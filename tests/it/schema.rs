@@ -140,7 +140,7 @@ fn database_up_makes_an_empty_database(world: &World) {
     assert_snapshot!([made, again, list].map(|it| it.to_string()).join("\n"), @r"
     status 0
     -- stderr
-    [database]: 6 steps run
+    [database]: 7 steps run
     status 0
     -- stderr
     [database]: 0 steps run
@@ -163,14 +163,15 @@ fn database_status_lists_the_steps(world: &World) {
     m20261121_000003_watch_raw_sql       applied
     m20261121_000004_create_audit_views  applied
     m20261121_000005_reconcile           applied
-    m20261121_000006_serve               missing
+    m20261121_000006_serve               applied
+    m20261121_000009_confirm             missing
     ");
 }
 
 fn database_down_wants_yes_and_takes_steps_back(world: &World) {
     world.migrate("a: 1\n");
     let asked = world.refusal(&["database", "down"]);
-    world.ok(&["database", "down", "--steps", "6", "--yes"]);
+    world.ok(&["database", "down", "--steps", "7", "--yes"]);
 
     let status = world.json(&["database", "status"]);
     assert_snapshot!(format!("{asked}\n{} applied", status["applied"].as_array().unwrap().len()), @r"
