@@ -29,6 +29,7 @@ mod applications;
 mod at_once;
 mod audit;
 mod bad_input;
+mod confirm;
 mod data;
 mod data_history;
 mod documents;
