@@ -217,9 +217,12 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::UnknownLayer { .. }
         | Error::NeverImported { .. }
         | Error::UnknownToken { .. }
+        | Error::NothingUnconfirmed
         | Error::NoDrift { .. } => StatusCode::NOT_FOUND,
         Error::BadKey { .. }
         | Error::BadTime { .. }
+        | Error::BadLength { .. }
+        | Error::LimitWithoutTrial
         | Error::BadPlan { .. }
         | Error::BadQuery { .. } => StatusCode::BAD_REQUEST,
         Error::Stale { .. }
@@ -230,6 +233,10 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::EditedMeanwhile { .. }
         | Error::TokenExists { .. }
         | Error::RevokedBefore { .. }
+        | Error::NotUnconfirmed { .. }
+        | Error::SeveralUnconfirmed { .. }
+        | Error::ConfirmedTooLate { .. }
+        | Error::ConfirmedRejected { .. }
         | Error::Redeclared { .. } => StatusCode::CONFLICT,
         Error::Exists { .. } => StatusCode::PRECONDITION_FAILED,
         Error::Locked { .. }

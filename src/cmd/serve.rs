@@ -78,12 +78,17 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     }
     let (url, connections) = (bound.url(), server.connections);
     let setup = setup(&context, is_local)?;
+    // Nobody is told what is not to be live any more.
+    if let Err(error) = live.undo_due(Utc::now()).await {
+        tracing::error!(%error, "what was not confirmed is not undone yet");
+    }
     let started = Arc::new(context);
     let follower = Follower {
         live: live.clone(),
         context: Mutex::new(started.clone()),
         configured: Notify::new(),
     };
+    let confirming = live.clone();
     let running = bound.start(live, setup, connections)?;
     let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
     let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
@@ -93,10 +98,12 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     {
         let mut following = std::pin::pin!(follower.run());
         let mut is_following = true;
+        let mut undoing = std::pin::pin!(confirming.undo_unconfirmed(Utc::now));
         let mut giving_back = std::pin::pin!(memory::give_back());
         loop {
             tokio::select! {
                 () = &mut giving_back => {}
+                () = &mut undoing => {}
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = &mut following, if is_following => is_following = false,
@@ -123,7 +130,7 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
             }
         }
     }
-    drop(follower);
+    drop((follower, confirming));
     console::tell("stopping once everything is answered");
     notify(&[sd_notify::NotifyState::Stopping]);
     running.stop().await.into_diagnostic()?;
