@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use poem_openapi::{Enum, Object, OpenApi};
 use serde::Serialize;
+use setpoint_ops::confirm;
 use setpoint_ops::token::Role;
 
 use crate::Tags;
@@ -67,6 +68,19 @@ pub(crate) enum Transport {
 pub(crate) struct Listed {
     id: String,
     all: Arc<Mutex<BTreeMap<String, Client>>>,
+}
+
+impl Client {
+    /// That it will not run with `revision`. One that has a name is the same when it has connected
+    /// again, as the same token from the same machine.
+    pub(crate) fn rejects(&self, revision: i64) -> confirm::Rejection {
+        let host = self.address.rsplit_once(':').map_or("", |(host, _)| host);
+        let client = match &self.name {
+            Some(name) => format!("{}/{host}/{name}", self.actor),
+            None => self.id.clone(),
+        };
+        confirm::Rejection { revision, client, namespace: self.namespace.clone() }
+    }
 }
 
 impl Clients {

@@ -14,7 +14,7 @@ use setpoint_client::types::Fault;
 use setpoint_ops::apply::Channel;
 use setpoint_ops::edit::{self, Edits, Wanted, typed};
 use setpoint_ops::live::{Snapshot, View};
-use setpoint_ops::plan::{Author, Kind, Plan};
+use setpoint_ops::plan::{Author, Kind, Plan, Trial};
 use setpoint_ops::{Error, Key, Limits, TypedValue};
 
 use crate::etag::Condition;
@@ -77,6 +77,7 @@ pub(crate) struct Document {
     pub author: Author,
     /// What the namespace has to be.
     pub condition: Option<Condition>,
+    pub trial: Option<Trial>,
 }
 
 /// Reads a JSON document. Every fault of it is told, with its place.
@@ -126,6 +127,7 @@ impl Document {
     /// Has it written, or only planned.
     pub(crate) async fn write(self, service: &Service, is_dry: bool) -> ApiResult<Done> {
         self.refuse_faults(&service.live.snapshot())?;
+        let trial = self.trial;
         let make = move |snapshot: &Snapshot| {
             if let Some(condition) = &self.condition {
                 condition.check_space(snapshot, &self.namespace)?;
@@ -133,7 +135,7 @@ impl Document {
             let Self { namespace, layer, author, .. } = &self;
             snapshot.plan(namespace, layer, self.edits(snapshot)?, self.kind, author.clone())
         };
-        Ok(written::carry_out(service, is_dry, Channel::Api, make).await?)
+        Ok(written::carry_out(service, is_dry, trial, Channel::Api, make).await?)
     }
 
     /// What it would do.

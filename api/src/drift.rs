@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use setpoint_client::types::ValueType;
 use setpoint_ops::drift::{Drift, Report, report};
+use setpoint_ops::plan::{Plan, Trial};
 use setpoint_ops::token::Role;
 use setpoint_ops::{Error, ignore, reset, time};
 
@@ -225,6 +226,7 @@ impl DriftApi {
     /// When they were last imported. Keys that no file has stay, unless they are purged. The
     /// settings as they were are kept in a folder, and a revert takes the reset back.
     #[oai(path = "/reset", method = "post", operation_id = "reset_drift")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn reset(
         &self,
         caller: Caller,
@@ -237,6 +239,11 @@ impl DriftApi {
         reason: Query<Option<String>>,
         /// Answer with the plan and change nothing.
         dry_run: Query<Option<bool>>,
+        /// Undo it after this time, such as `10m`, unless it is confirmed before.
+        confirm_within: Query<Option<String>>,
+        /// With `confirm_within`: undo it at once if more clients than this reject it; 1, if
+        /// nothing is said.
+        reject_limit: Query<Option<u32>>,
     ) -> ApiResult<Rendered<Settled>> {
         let snapshot = self.0.live.snapshot();
         let namespace = self.0.namespace(&snapshot, &caller, Role::Editor, ns.0)?;
@@ -245,7 +252,8 @@ impl DriftApi {
         let db = self.0.reader().await?;
         let plan = reset::plan(&db, &target, caller.author(reason.0)).await;
         drop(db);
-        let plan = self.0.answer(plan)?;
+        let trial = Trial::wished(confirm_within.as_deref(), reject_limit.0)?;
+        let plan = Plan { trial, ..self.0.answer(plan)? };
         may(&caller, Role::Editor, &plan)?;
         let mut settled =
             Settled { plan: shown(&plan, &snapshot), revision: None, left: Vec::new(), kept: None };

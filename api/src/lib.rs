@@ -17,6 +17,7 @@ mod backups;
 mod body;
 mod carry_out;
 mod clients;
+mod confirm;
 mod document;
 mod drift;
 mod drift_report;
@@ -90,6 +91,7 @@ type Resources = (
     section::Sections,
     plans::PlanApi,
     revisions::Revisions,
+    confirm::Confirm,
     audit::Audit,
     sources::Sources,
     drift::DriftApi,
@@ -111,6 +113,7 @@ fn api(service: &Arc<Service>) -> OpenApiService<Resources, ()> {
         section::Sections(it()),
         plans::PlanApi(it()),
         revisions::Revisions(it()),
+        confirm::Confirm(it()),
         audit::Audit(it()),
         sources::Sources(it()),
         drift::DriftApi(it()),
@@ -130,7 +133,9 @@ Settings of applications, live everywhere as soon as they change.
 Errors are problem documents (RFC 9457) with a stable `code`. An ETag is the revision of what it
 comes with. Every change of settings takes `dry_run=true`, which answers with the plan and changes
 nothing, and a `reason` for the history, which names the token. A plan is a dry run itself: it is
-carried out by `apply`. Parameters that an operation does not have are refused, so none is
+carried out by `apply`. With `confirm_within=10m` a change of settings is undone again unless
+`POST /api/revisions/{id}/confirm` comes in time; `reject_limit` says how many clients may reject
+it before it is undone at once. Parameters that an operation does not have are refused, so none is
 overlooked.
 
 The `epoch` is another one when a backup was restored, or when other layers, secrets or schemas
@@ -147,7 +152,7 @@ The messages are the schemas `ClientFrame` and `ServerFrame`.
 told something before. It is told `SettingsReloaded` with everything, or what came since; then
 `SettingChanged`, `SettingsBatchChanged` or `PresetApplied` for each revision, and a `Ping`, which
 it answers with `{\"type\": \"Pong\"}`. It may say `Applied` or `Rejected` of a revision, which
-`GET /api/clients` shows.
+`GET /api/clients` shows; what waits to be confirmed and is rejected by too many is undone.
 
 `GET /api/settings/events` tells the same as server-sent events: `?ns=`, `?pattern=` with
 commas between several, `?user=`. `Last-Event-ID` goes on where a connection ended.

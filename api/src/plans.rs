@@ -8,7 +8,7 @@ use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
 use setpoint_ops::apply::{Applied, applied_as};
 use setpoint_ops::import::Import;
-use setpoint_ops::plan::{Plan, Summary};
+use setpoint_ops::plan::{Plan, Summary, Trial};
 use setpoint_ops::token::Role;
 
 use crate::Tags;
@@ -105,6 +105,11 @@ impl PlanApi {
         caller: Caller,
         hash: Path<String>,
         body: OptionalText<PlanShape>,
+        /// Undo it after this time, such as `10m`, unless it is confirmed before.
+        confirm_within: Query<Option<String>>,
+        /// With `confirm_within`: undo it at once if more clients than this reject it; 1, if
+        /// nothing is said.
+        reject_limit: Query<Option<u32>>,
     ) -> ApiResult<Rendered<AppliedPlan>> {
         caller.may(Role::Editor)?;
         let service = &self.0;
@@ -115,7 +120,8 @@ impl PlanApi {
             return answer.ok_or_else(|| unknown(&hash));
         };
         may(&caller, role_for(plan.kind), &plan)?;
-        let own = plan.clone().by(&caller.name);
+        let trial = Trial::wished(confirm_within.as_deref(), reject_limit.0)?;
+        let own = Plan { trial, ..plan.clone().by(&caller.name) };
         for hash in [&plan.hash, &own.hash] {
             if let Some(answer) = self.repeated(hash, Some(&plan.summary)).await? {
                 return Ok(answer);

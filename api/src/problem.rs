@@ -219,10 +219,13 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::NeverImported { .. }
         | Error::UnknownToken { .. }
         | Error::UnknownJob { .. }
+        | Error::NothingUnconfirmed
         | Error::NoDrift { .. } => StatusCode::NOT_FOUND,
         Error::Backup(error) => status_of_backup(error),
         Error::BadKey { .. }
         | Error::BadTime { .. }
+        | Error::BadLength { .. }
+        | Error::LimitWithoutTrial
         | Error::BadPlan { .. }
         | Error::BadQuery { .. } => StatusCode::BAD_REQUEST,
         Error::Stale { .. }
@@ -235,6 +238,10 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::RevokedBefore { .. }
         | Error::JobRunning { .. }
         | Error::JobLost { .. }
+        | Error::NotUnconfirmed { .. }
+        | Error::SeveralUnconfirmed { .. }
+        | Error::ConfirmedTooLate { .. }
+        | Error::ConfirmedRejected { .. }
         | Error::Redeclared { .. } => StatusCode::CONFLICT,
         Error::Exists { .. } => StatusCode::PRECONDITION_FAILED,
         Error::Locked { .. }

@@ -6,6 +6,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
 use setpoint_ops::history::{Event, Revision, Wanted, revision, revisions};
+use setpoint_ops::plan::{Plan, Trial};
 use setpoint_ops::revert::{Part, Target, plan};
 use setpoint_ops::time::between;
 use setpoint_ops::token::Role;
@@ -13,6 +14,7 @@ use setpoint_ops::token::Role;
 use crate::Tags;
 use crate::access::Caller;
 use crate::carry_out::{finish, may, without_files};
+use crate::confirm::UnconfirmedShape;
 use crate::history::{EventPage, EventShape, page_of};
 use crate::page::{self, LIMIT};
 use crate::payload::Rendered;
@@ -44,6 +46,9 @@ struct RevisionShape {
     /// Null until the next writer seals an edit made in SQL.
     #[oai(nullable)]
     hash: Option<String>,
+    /// Missing if it does not wait to be confirmed.
+    #[oai(skip_serializing_if_is_none)]
+    unconfirmed: Option<UnconfirmedShape>,
 }
 
 /// Some revisions, the newest first.
@@ -102,6 +107,8 @@ impl Revisions {
         from: Query<Option<String>>,
         /// Not after this.
         to: Query<Option<String>>,
+        /// Only those that wait to be confirmed.
+        unconfirmed: Query<Option<bool>>,
         /// How many at most.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         limit: Query<Option<u32>>,
@@ -116,6 +123,7 @@ impl Revisions {
             channel: channel.0,
             from,
             to,
+            unconfirmed: unconfirmed.unwrap_or_default(),
             before: cursor.0.map(|it| page::read_place(&it)).transpose()?,
             ..Wanted::default()
         };
@@ -159,6 +167,7 @@ impl Revisions {
     /// As a new revision. A key that has changed since stays as it is, and is a conflict in the
     /// plan, unless the strategy says otherwise.
     #[oai(path = "/:id/revert", method = "post", operation_id = "revert_revision")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn revert(
         &self,
         caller: Caller,
@@ -172,6 +181,11 @@ impl Revisions {
         reason: Query<Option<String>>,
         /// Answer with the plan and change nothing.
         dry_run: Query<Option<bool>>,
+        /// Undo it after this time, such as `10m`, unless it is confirmed before.
+        confirm_within: Query<Option<String>>,
+        /// With `confirm_within`: undo it at once if more clients than this reject it; 1, if
+        /// nothing is said.
+        reject_limit: Query<Option<u32>>,
     ) -> ApiResult<Rendered<Written>> {
         caller.may(Role::Editor)?;
         let part = Part { keys: keys(&key)?, ..Part::default() };
@@ -180,7 +194,8 @@ impl Revisions {
         let plan =
             plan(&db, Target::Revision(id.0), &part, self::strategy(strategy.0), author).await;
         drop(db);
-        let plan = self.0.answer(plan)?;
+        let trial = Trial::wished(confirm_within.as_deref(), reject_limit.0)?;
+        let plan = Plan { trial, ..self.0.answer(plan)? };
         may(&caller, Role::Editor, &plan)?;
         let snapshot = self.0.live.snapshot();
         let shown = shown(&plan, &snapshot);

@@ -7,7 +7,7 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::{ApiResponse, OpenApi};
 use setpoint_ops::export::tree::Node;
 use setpoint_ops::live::{Snapshot, View};
-use setpoint_ops::plan::Kind;
+use setpoint_ops::plan::{Kind, Trial};
 use setpoint_ops::token::Role;
 use setpoint_ops::{Key, TypedValue};
 
@@ -94,6 +94,11 @@ impl Sections {
         reason: Query<Option<String>>,
         /// Answer with the plan and change nothing.
         dry_run: Query<Option<bool>>,
+        /// Undo it after this time, such as `10m`, unless it is confirmed before.
+        confirm_within: Query<Option<String>>,
+        /// With `confirm_within`: undo it at once if more clients than this reject it; 1, if
+        /// nothing is said.
+        reject_limit: Query<Option<u32>>,
         /// The ETag that the namespace has to have.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
@@ -113,6 +118,7 @@ impl Sections {
             kind: Kind::Edit,
             author: caller.author(reason.0),
             condition: if_match.0.map(|it| etag::condition(&it)).transpose()?,
+            trial: Trial::wished(confirm_within.as_deref(), reject_limit.0)?,
         };
         let done = document.write(&self.0, dry_run.unwrap_or_default()).await?;
         Ok(Wrote::of(&done, &namespace))

@@ -12,7 +12,7 @@ use setpoint_client::types::{Setting, ValueType};
 use setpoint_ops::apply::Channel;
 use setpoint_ops::edit::{Edits, typed};
 use setpoint_ops::live::{Entry, Missing, Snapshot, View};
-use setpoint_ops::plan::Kind;
+use setpoint_ops::plan::{Kind, Trial};
 use setpoint_ops::time::between;
 use setpoint_ops::token::Role;
 use setpoint_ops::{Error, Key};
@@ -208,6 +208,11 @@ impl Settings {
         reason: Query<Option<String>>,
         /// Answer with the plan and change nothing.
         dry_run: Query<Option<bool>>,
+        /// Undo it after this time, such as `10m`, unless it is confirmed before.
+        confirm_within: Query<Option<String>>,
+        /// With `confirm_within`: undo it at once if more clients than this reject it; 1, if
+        /// nothing is said.
+        reject_limit: Query<Option<u32>>,
         /// The ETag that the setting has to have in the layer; `*` if it only has to be there.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
@@ -223,6 +228,7 @@ impl Settings {
             layer: layer.0,
             reason: reason.0,
             is_dry: dry_run.unwrap_or_default(),
+            trial: Trial::wished(confirm_within.as_deref(), reject_limit.0)?,
             condition: if_match.0,
             is_to_be_new: is_to_be_new.is_some(),
             value: Some((value, value_type)),
@@ -247,6 +253,11 @@ impl Settings {
         reason: Query<Option<String>>,
         /// Answer with the plan and change nothing.
         dry_run: Query<Option<bool>>,
+        /// Undo it after this time, such as `10m`, unless it is confirmed before.
+        confirm_within: Query<Option<String>>,
+        /// With `confirm_within`: undo it at once if more clients than this reject it; 1, if
+        /// nothing is said.
+        reject_limit: Query<Option<u32>>,
         /// The ETag that the setting has to have in the layer; `*` if it only has to be there.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
@@ -257,6 +268,7 @@ impl Settings {
             layer: layer.0,
             reason: reason.0,
             is_dry: dry_run.unwrap_or_default(),
+            trial: Trial::wished(confirm_within.as_deref(), reject_limit.0)?,
             condition: if_match.0,
             is_to_be_new: false,
             value: None,
@@ -272,6 +284,7 @@ struct Edit {
     layer: Option<String>,
     reason: Option<String>,
     is_dry: bool,
+    trial: Option<Trial>,
     condition: Option<String>,
     is_to_be_new: bool,
     value: Option<(Value, Option<ValueType>)>,
@@ -311,7 +324,8 @@ impl Settings {
             let edits = Edits::from([(key.clone(), value)]);
             snapshot.plan(&namespace, &layer, edits, Kind::Edit, author.clone())
         };
-        let written = written::carry_out(&self.0, edit.is_dry, Channel::Api, make).await;
+        let written =
+            written::carry_out(&self.0, edit.is_dry, edit.trial, Channel::Api, make).await;
         let written = written.map_err(|error| {
             let snapshot = self.0.live.snapshot();
             let (namespace, layer, key) = &place;

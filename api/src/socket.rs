@@ -253,7 +253,10 @@ fn answered(
             tracing::warn!(client = id, revision, "a client will not run with a revision");
             let at = stamp(now());
             let reason = reason.chars().take(1000).collect();
-            listed.update(|it| it.rejected = Some(Rejection { revision, reason, at }));
+            listed.update(|it| {
+                it.rejected = Some(Rejection { revision, reason, at });
+                service.live.reject(it.rejects(revision));
+            });
             None
         }
         ClientFrame::Hello(_) => {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use setpoint_ops::edit;
 use setpoint_ops::import::Import;
 use setpoint_ops::migrate::Migrated;
-use setpoint_ops::plan::{Class, Kind, Plan, SourceStatus};
+use setpoint_ops::plan::{Class, Kind, Plan, SourceStatus, Trial};
 use setpoint_ops::source::{imported, list};
 use setpoint_ops::token::Role;
 
@@ -177,6 +177,11 @@ impl Sources {
         reason: Query<Option<String>>,
         /// Answer with the plan and change nothing.
         dry_run: Query<Option<bool>>,
+        /// Undo it after this time, such as `10m`, unless it is confirmed before.
+        confirm_within: Query<Option<String>>,
+        /// With `confirm_within`: undo it at once if more clients than this reject it; 1, if
+        /// nothing is said.
+        reject_limit: Query<Option<u32>>,
     ) -> ApiResult<Rendered<ImportedFile>> {
         let snapshot = self.0.live.snapshot();
         let namespace = self.0.namespace(&snapshot, &caller, Role::Editor, ns.0)?;
@@ -200,6 +205,7 @@ impl Sources {
             kind: Kind::Edit,
             author: caller.author(reason.0),
             condition: None,
+            trial: Trial::wished(confirm_within.as_deref(), reject_limit.0)?,
         };
         let done = document.write(&self.0, dry_run.unwrap_or_default()).await?;
         let notes = wanted.notes.into_iter().map(|(place, message)| Note {
@@ -217,6 +223,7 @@ impl Sources {
     /// have changed is in conflict and stays as it is, unless the strategy or a choice for it
     /// says otherwise. The files are copied first. For admins.
     #[oai(path = "/migrate", method = "post", operation_id = "migrate_sources")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn migrate(
         &self,
         caller: Caller,
@@ -227,11 +234,18 @@ impl Sources {
         reason: Query<Option<String>>,
         /// Answer with the plan and change nothing.
         dry_run: Query<Option<bool>>,
+        /// Undo it after this time, such as `10m`, unless it is confirmed before.
+        confirm_within: Query<Option<String>>,
+        /// With `confirm_within`: undo it at once if more clients than this reject it; 1, if
+        /// nothing is said.
+        reject_limit: Query<Option<u32>>,
     ) -> ApiResult<Rendered<MigratedSources>> {
         let snapshot = self.0.live.snapshot();
         let namespace = self.0.namespace(&snapshot, &caller, Role::Admin, ns.0)?;
         let author = caller.author(reason.0);
-        let import = import_plan(&self.0, &body.0, &namespace, author).await?;
+        let trial = Trial::wished(confirm_within.as_deref(), reject_limit.0)?;
+        let mut import = import_plan(&self.0, &body.0, &namespace, author).await?;
+        import.plan.trial = trial;
         let notes = notes(&import);
         let plan = shown(&import.plan, &snapshot);
         let conflicts = conflicts(&import.plan);

@@ -11,6 +11,7 @@ use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Body, Endpoint, Request, Response};
 use serde_json::{Value, json};
 use setpoint_ops::Limits;
+use setpoint_ops::backup::Storage;
 use setpoint_ops::database::{Access, Location, Settings};
 use setpoint_ops::job;
 use setpoint_ops::live::{Declared as Space, Following, Live, Policy};
@@ -35,6 +36,9 @@ mod reading;
 mod settings;
 mod sources;
 
+const SETTINGS: Settings =
+    Settings { lock_timeout: Duration::from_secs(5), connect_timeout: Duration::from_secs(5) };
+
 /// A service with nobody in front of it, and its folder.
 struct World {
     folder: TempDir,
@@ -58,10 +62,7 @@ impl World {
         let root = folder.path().to_owned();
         fs::write(root.join("app.yaml"), APP).unwrap();
         let location = Location::Sqlite(root.join("setpoint.db"));
-        let settings = Settings {
-            lock_timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-        };
+        let settings = SETTINGS;
         let policy = Policy::new(HashMap::from([
             ("default".to_owned(), space(&["base", "site"], None)),
             ("robot".to_owned(), space(&["base"], Some(SCHEMA))),
@@ -203,7 +204,17 @@ fn jobs(root: PathBuf) -> job::Setup {
     let lease = Duration::from_secs(3600);
     job::Setup {
         jobs: job::read(&declared, &[]).unwrap(),
-        ground: job::Ground { sources: sources(&root), root, ..job::Ground::default() },
+        ground: job::Ground {
+            location: Location::Sqlite(root.join("setpoint.db")),
+            settings: SETTINGS,
+            backups: Storage::new(root.join("backups")),
+            retention: None,
+            sources: sources(&root),
+            root,
+            limits: Limits::default(),
+            rules: HashMap::new(),
+            webhook_hosts: Vec::new(),
+        },
         holder: job::Holder { instance: "test".to_owned(), lease },
         grace: Duration::from_secs(5),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::http::StatusCode;
 use poem_openapi::param::{Header, Query};
 use poem_openapi::{Enum, OpenApi};
-use setpoint_ops::plan::Kind;
+use setpoint_ops::plan::{Kind, Trial};
 use setpoint_ops::token::Role;
 
 use crate::Tags;
@@ -53,6 +53,11 @@ impl Update {
         reason: Query<Option<String>>,
         /// Answer with the plan and change nothing.
         dry_run: Query<Option<bool>>,
+        /// Undo it after this time, such as `10m`, unless it is confirmed before.
+        confirm_within: Query<Option<String>>,
+        /// With `confirm_within`: undo it at once if more clients than this reject it; 1, if
+        /// nothing is said.
+        reject_limit: Query<Option<u32>>,
         /// The ETag that the namespace has to have: that of an answer of this or of a section.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
@@ -79,6 +84,7 @@ impl Update {
             kind,
             author: caller.author(reason),
             condition: if_match.0.map(|it| etag::condition(&it)).transpose()?,
+            trial: Trial::wished(confirm_within.as_deref(), reject_limit.0)?,
         };
         let done = document.write(&self.0, dry_run.unwrap_or_default()).await?;
         Ok(Wrote::of(&done, &namespace))

@@ -7,7 +7,7 @@ use serde::Serialize;
 use setpoint_client::types::{self, Setting};
 use setpoint_ops::apply::{Applied, Channel};
 use setpoint_ops::live::{self, Snapshot, View};
-use setpoint_ops::plan::{Change, Plan};
+use setpoint_ops::plan::{Change, Plan, Trial};
 use setpoint_ops::secret::hidden;
 use setpoint_ops::{Error, Format, Key, ValueType};
 
@@ -52,10 +52,12 @@ pub(crate) struct Done {
     pub snapshot: std::sync::Arc<Snapshot>,
 }
 
-/// Has the plan that `make` makes written, or only made if it `is_dry`.
+/// Has the plan that `make` makes written, on `trial` if it is to be confirmed; or only made if it
+/// `is_dry`.
 pub(crate) async fn carry_out(
     service: &Service,
     is_dry: bool,
+    trial: Option<Trial>,
     channel: Channel,
     mut make: impl FnMut(&Snapshot) -> Result<Plan, Error> + Send + 'static,
 ) -> Result<Done, Error> {
@@ -64,6 +66,7 @@ pub(crate) async fn carry_out(
         return Ok(Done { plan: make(&snapshot)?, applied: None, snapshot });
     }
     let started = Instant::now();
+    let make = move |snapshot: &Snapshot| Ok(Plan { trial, ..make(snapshot)? });
     match service.live.write(channel, now(), make).await {
         Ok(live::Written { plan, applied, snapshot }) => {
             service.meters.write.increment(1);

@@ -15,6 +15,7 @@ mod m20261121_000005_reconcile;
 mod m20261121_000006_serve;
 mod m20261121_000007_backup;
 mod m20261121_000008_job;
+mod m20261121_000009_confirm;
 
 pub use column::type_of;
 
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000006_serve::Migration),
             Box::new(m20261121_000007_backup::Migration),
             Box::new(m20261121_000008_job::Migration),
+            Box::new(m20261121_000009_confirm::Migration),
         ]
     }
 }

@@ -128,7 +128,7 @@ pub async fn apply_and_rewrite(
     Ok(applied)
 }
 
-async fn apply_within(
+pub(crate) async fn apply_within(
     db: &DatabaseTransaction,
     plan: &Plan,
     sources: &[ReadSource],

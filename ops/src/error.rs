@@ -188,6 +188,52 @@ pub enum Error {
     )]
     BadTime { text: String },
 
+    #[error("`{text}` is no length of time")]
+    #[diagnostic(code(time::no_length), help("give 90s, 10m, 2h or 1d; a year at most"))]
+    BadLength { text: String },
+
+    #[error("only what waits to be confirmed can be rejected")]
+    #[diagnostic(
+        code(unconfirmed::limit_alone),
+        help("nothing was changed; say how long it waits, too, as in 10m")
+    )]
+    LimitWithoutTrial,
+
+    #[error("no revision waits to be confirmed")]
+    #[diagnostic(
+        code(unconfirmed::none),
+        help("`setpoint history` says what became of those that did")
+    )]
+    NothingUnconfirmed,
+
+    #[error("several revisions wait to be confirmed: {revisions}")]
+    #[diagnostic(
+        code(unconfirmed::several),
+        help("nothing was confirmed; name one, `setpoint confirm --list` says more of them")
+    )]
+    SeveralUnconfirmed { revisions: String },
+
+    #[error("revision {id} does not wait to be confirmed")]
+    #[diagnostic(
+        code(unconfirmed::not_waiting),
+        help("it stays without that; `setpoint confirm --list` has those that wait")
+    )]
+    NotUnconfirmed { id: i64 },
+
+    #[error("revision {id} was not confirmed in time: it waited until {until}")]
+    #[diagnostic(
+        code(unconfirmed::too_late),
+        help("it is undone, or will be at once; `setpoint history` has what it changed")
+    )]
+    ConfirmedTooLate { id: i64, until: String },
+
+    #[error("revision {id} was rejected by those who run with it")]
+    #[diagnostic(
+        code(unconfirmed::rejected),
+        help("it is undone, or will be at once; `setpoint history` has what it changed")
+    )]
+    ConfirmedRejected { id: i64 },
+
     #[error("{path} holds a secret at `{key}`")]
     #[diagnostic(
         code(secret::in_file),

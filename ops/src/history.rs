@@ -11,6 +11,7 @@ use setpoint_entity::{change, invalid_change, revision};
 use setpoint_importers::{Key, TypedValue};
 
 use crate::apply::head;
+use crate::confirm::{Unconfirmed, waiting};
 use crate::{Error, Result, rows};
 
 mod wanted;
@@ -29,6 +30,9 @@ pub struct Revision {
     /// How many settings it changed.
     pub changes: i64,
     pub hash: Option<String>,
+    /// Until when it waits to be confirmed, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<Unconfirmed>,
 }
 
 /// What one revision did to one key.
@@ -85,7 +89,10 @@ pub async fn revisions(
         .group_by(change::Column::Revision);
     let counted: Vec<(i64, i64)> = counted.into_tuple().all(db).await?;
     let counted: HashMap<i64, i64> = counted.into_iter().collect();
+    let mut waiting: HashMap<i64, Unconfirmed> =
+        waiting(db).await?.into_iter().map(|it| (it.revision, it)).collect();
     let read = |row: revision::Model| Revision {
+        unconfirmed: waiting.remove(&row.id),
         changes: counted.get(&row.id).copied().unwrap_or_default(),
         id: row.id,
         at: row.at,
@@ -110,6 +117,20 @@ pub async fn revision(db: &impl ConnectionTrait, wanted: &Wanted, id: i64) -> Re
         Some(revision) => Ok(revision),
         None => Err(Error::UnknownRevision { id, newest: head(db).await?.revision }),
     }
+}
+
+/// The namespaces that revision `id` has changed something in.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub async fn namespaces(db: &impl ConnectionTrait, id: i64) -> Result<Vec<String>> {
+    let changed = change::Entity::find()
+        .select_only()
+        .column(change::Column::Namespace)
+        .filter(change::Column::Revision.eq(id))
+        .distinct();
+    Ok(changed.into_tuple().all(db).await?)
 }
 
 /// What happened to `key` and the keys below it, the newest `limit` events, the newest first.

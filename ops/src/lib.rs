@@ -7,6 +7,7 @@ pub mod adopt;
 pub mod apply;
 pub mod audit;
 pub mod backup;
+pub mod confirm;
 pub mod database;
 pub mod drift;
 pub mod edit;

@@ -4,7 +4,7 @@
 //! the snapshot. Whoever else writes to the database, through another process or by SQL, is
 //! followed through the change log: there is no other source of news.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,17 +13,19 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 use setpoint_entity::head;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::apply::{self, Applied, Channel};
+use crate::confirm::Rejection;
 use crate::database::{self, Access, Database, Location};
 use crate::edit::{self, Edits};
 use crate::plan::{Author, Base, Kind, Plan};
 use crate::token::{self, Keyring};
 use crate::{Error, Result, bulk};
 
+mod confirm;
 mod connections;
 mod follow;
 mod index;
@@ -94,6 +96,10 @@ struct Shared {
     newest_keys: watch::Sender<u64>,
     /// Held while tokens are read, with what was read last.
     keys_gate: tokio::sync::Mutex<Vec<setpoint_entity::token::Model>>,
+    /// What clients reject, until it is written down.
+    rejected: Mutex<BTreeSet<Rejection>>,
+    /// Told when it is more.
+    newest_rejection: Notify,
     /// Up to which revision it was written down what is kept out.
     recorded: AtomicI64,
     /// Held by whoever is about to publish.
@@ -137,6 +143,8 @@ impl Live {
             keys: ArcSwap::from_pointee(keys),
             newest: watch::Sender::new(1),
             newest_keys: watch::Sender::new(1),
+            rejected: Mutex::default(),
+            newest_rejection: Notify::new(),
             recorded: AtomicI64::new(0),
             keys_gate: tokio::sync::Mutex::default(),
             gate: tokio::sync::Mutex::new(()),

@@ -8,7 +8,7 @@ use setpoint_entity::head;
 use setpoint_importers::{Key, Place, TypedValue};
 
 use crate::source::{Declared, Interpretation};
-use crate::{Error, Result, hash};
+use crate::{Error, Result, hash, time};
 
 mod hashed;
 mod wire;
@@ -37,6 +37,39 @@ pub struct Plan {
     pub secrets: Vec<FoundSecret>,
     /// In order of namespace, layer and key.
     pub changes: Vec<Change>,
+    /// How it is carried out and not what it does: it is not hashed, and in no file.
+    #[serde(skip)]
+    pub trial: Option<Trial>,
+}
+
+/// A plan that is taken back unless somebody confirms it in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// How long that is, as [`crate::time::length`] takes it.
+    pub within: chrono::Duration,
+    /// How many clients may reject it.
+    pub reject_limit: u32,
+}
+
+impl Trial {
+    /// How many may reject a plan where nothing is said: one client may have its own trouble.
+    pub const REJECT_LIMIT: u32 = 1;
+
+    /// The trial that somebody wishes in texts, if it is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadLength`], [`Error::LimitWithoutTrial`].
+    pub fn wished(within: Option<&str>, reject_limit: Option<u32>) -> Result<Option<Self>> {
+        match (within, reject_limit) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(Error::LimitWithoutTrial),
+            (Some(text), limit) => Ok(Some(Self {
+                within: time::length(text)?,
+                reject_limit: limit.unwrap_or(Self::REJECT_LIMIT),
+            })),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,6 +310,7 @@ impl Plan {
             moves,
             secrets,
             changes,
+            trial: None,
         };
         plan.hash = plan.computed_hash();
         plan

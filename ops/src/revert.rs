@@ -1,9 +1,9 @@
 //! Back to earlier values, as a plan: of one revision, or of everything since one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sea_orm::ConnectionTrait;
-use setpoint_importers::Key;
+use setpoint_importers::{Key, TypedValue};
 
 use crate::apply::head;
 use crate::edit::{self, Edits};
@@ -56,7 +56,30 @@ pub async fn plan(
         Target::Revision(revision) => diff(db, revision - 1, revision).await?,
     };
     let done = done.into_iter().filter(|it| part.has(it));
+    take_back(db, base, done, strategy, Clash::Refuse, author).await
+}
 
+/// What comes of an earlier value that cannot stand beside what is there now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clash {
+    Refuse,
+    /// It is a conflict, as if its own key had changed.
+    Leave,
+}
+
+/// Plans to take back what was `done`.
+///
+/// # Errors
+///
+/// As [`plan`].
+pub(crate) async fn take_back(
+    db: &impl ConnectionTrait,
+    base: Base,
+    done: impl IntoIterator<Item = Difference>,
+    strategy: Strategy,
+    clash: Clash,
+    author: Author,
+) -> Result<Plan> {
     let mut by_layer = BTreeMap::<(String, String), Vec<Difference>>::new();
     for one in done {
         by_layer.entry((one.namespace.clone(), one.layer.clone())).or_default().push(one);
@@ -74,16 +97,15 @@ pub async fn plan(
                 }
                 (false, Strategy::Ours) => {}
                 (false, Strategy::Ask | Strategy::Fail) => changes.push(Change {
-                    namespace: namespace.clone(),
-                    layer: layer.clone(),
-                    class: Class::Conflict,
-                    before: now.cloned(),
-                    after: earlier,
                     seed: expected,
-                    origin: None,
-                    provenance: None,
-                    key,
+                    ..conflict(&namespace, &layer, now.cloned(), earlier, key)
                 }),
+            }
+        }
+        if clash == Clash::Leave {
+            for key in clashing(&live, &edits) {
+                let earlier = edits.remove(&key).flatten();
+                changes.push(conflict(&namespace, &layer, live.get(&key).cloned(), earlier, key));
             }
         }
         changes.extend(edit::changes(&namespace, &layer, &live, edits)?);
@@ -91,6 +113,35 @@ pub async fn plan(
     let plan = Plan::new(Kind::Revert, base, author, Vec::new(), changes);
     strategy.admit(&plan)?;
     Ok(plan)
+}
+
+fn conflict(
+    namespace: &str,
+    layer: &str,
+    live: Option<TypedValue>,
+    earlier: Option<TypedValue>,
+    key: Key,
+) -> Change {
+    Change {
+        namespace: namespace.to_owned(),
+        layer: layer.to_owned(),
+        class: Class::Conflict,
+        before: live,
+        after: earlier,
+        seed: None,
+        origin: None,
+        provenance: None,
+        key,
+    }
+}
+
+/// The keys of `edits` whose values would stand above or below one that stays.
+fn clashing(live: &HashMap<Key, TypedValue>, edits: &Edits) -> Vec<Key> {
+    let stays = |key: &str| live.contains_key(key) && !edits.contains_key(key);
+    let staying = live.keys().filter(|it| stays(it.as_str()));
+    let below: HashSet<&str> = staying.flat_map(Key::ancestors).collect();
+    let set = edits.iter().filter(|(_, it)| it.is_some()).map(|(key, _)| key);
+    set.filter(|key| below.contains(key.as_str()) || key.ancestors().any(stays)).cloned().collect()
 }
 
 impl Part {

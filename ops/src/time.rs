@@ -26,7 +26,7 @@ pub fn between(
     to: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(Option<String>, Option<String>)> {
-    let moment = |text: &str| match length(text) {
+    let moment = |text: &str| match relative(text) {
         Some(length) => now.checked_sub_signed(length).ok_or_else(|| bad(text)),
         None => until(text, now),
     };
@@ -63,13 +63,24 @@ pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
         let midnight = day.and_hms_opt(0, 0, 0).ok_or_else(|| bad(text))?;
         return Ok(midnight.and_utc());
     }
-    let length = length(text).ok_or_else(|| bad(text))?;
+    let length = relative(text).ok_or_else(|| bad(text))?;
     now.checked_add_signed(length).ok_or_else(|| bad(text))
 }
 
-/// What `30s`, `10m`, `12h`, `30d` and `8w` mean; nothing of any other text.
-pub fn length(text: &str) -> Option<Duration> {
-    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600), ('w', 7 * 24 * 3600)];
+/// How long `90s`, `10m`, `12h`, `30d` and `8w` are: something, and a year at most.
+///
+/// # Errors
+///
+/// [`Error::BadLength`].
+pub fn length(text: &str) -> Result<Duration> {
+    let fits = |it: &Duration| (1..=366 * 24 * 60 * 60).contains(&it.num_seconds());
+    relative(text).filter(fits).ok_or_else(|| Error::BadLength { text: text.to_owned() })
+}
+
+/// What `90s`, `10m`, `12h`, `30d` and `8w` mean.
+fn relative(text: &str) -> Option<Duration> {
+    const HOUR: i64 = 60 * 60;
+    let units = [('s', 1), ('m', 60), ('h', HOUR), ('d', 24 * HOUR), ('w', 7 * 24 * HOUR)];
     let (count, seconds) =
         units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
     let count: i64 = count.parse().ok()?;
@@ -78,4 +89,17 @@ pub fn length(text: &str) -> Option<Duration> {
 
 fn bad(text: &str) -> Error {
     Error::BadTime { text: text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_a_number_with_its_unit_and_neither_nothing_nor_for_ever() {
+        let seconds = |text: &str| length(text).ok().map(|it| it.num_seconds());
+
+        assert_eq!(["90s", "10m", "2h", "1d"].map(seconds), [90, 600, 7200, 86_400].map(Some));
+        assert_eq!(["", "10", "m", "0s", "-5m", "1.5h", "53w", "9e9d"].map(seconds), [None; 8]);
+    }
 }

@@ -4,7 +4,7 @@ use setpoint_ops::file::Rewrite;
 use setpoint_ops::import::Import;
 use setpoint_ops::migrate::migrate;
 
-use super::{Context, Exit, How, key, sources, view, write_back};
+use super::{Context, Exit, How, confirm, key, sources, view, write_back};
 use crate::console;
 
 /// Write what is live into the files it came from
@@ -59,7 +59,8 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
             let differs = args.exit_code && !import.plan.is_empty();
             return Ok(if differs { Exit::Differs } else { Exit::Done });
         }
-        let how = How { dry_run: true, out: None, exit_code: args.exit_code, reason: None };
+        let trial = confirm::Wanted::default();
+        let how = How { dry_run: true, out: None, exit_code: args.exit_code, reason: None, trial };
         return view::planned(context, &how, &import.plan);
     }
 

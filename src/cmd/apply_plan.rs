@@ -11,7 +11,7 @@ use setpoint_ops::plan::{Kind, Plan};
 use setpoint_ops::reset::{before, keep};
 use setpoint_ops::source::read_again;
 
-use super::{Context, Exit, view, write_back};
+use super::{Context, Exit, confirm, view, write_back};
 use crate::console;
 
 /// Carry out a plan that --out has written
@@ -22,10 +22,13 @@ pub(super) struct Args {
     /// The plan; `-` is standard input
     #[arg(value_hint = ValueHint::FilePath)]
     file: PathBuf,
+
+    #[command(flatten)]
+    trial: confirm::Wanted,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
-    let plan = read_plan(&args.file)?;
+    let plan = Plan { trial: args.trial.wished()?, ..read_plan(&args.file)? };
     let loaded = &context.loaded;
     let seeds = context.seeds.as_ref().map_or(&[][..], |it| it.sources.as_slice());
     let sources = read_again(&plan.sources, seeds, &loaded.root, &loaded.limits())?;
@@ -38,6 +41,7 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         (context.location(), loaded.database_settings(), loaded.backups());
     let done = migrate(&location, settings, &import, &backups, Channel::Cli, Utc::now()).await?;
     let exit = view::applied(context, &import.plan, done.applied)?;
+    confirm::tell(&import.plan, done.applied);
     write_back::after(context).await;
     Ok(exit)
 }

@@ -299,7 +299,13 @@ async fn restore_values(
         .reason
         .unwrap_or_else(|| format!("from backup {}, revision {}", restore.name, restore.revision));
     let author = context.author(Some(reason.clone()));
-    let how = How { dry_run: args.dry_run, out: None, exit_code: false, reason: Some(reason) };
+    let how = How {
+        dry_run: args.dry_run,
+        out: None,
+        exit_code: false,
+        reason: Some(reason),
+        trial: None,
+    };
     let namespace = context.only.as_deref();
     let make = async |db: &sea_orm::DatabaseTransaction| {
         restore.values(db, only, namespace, author.clone()).await

@@ -1,4 +1,6 @@
+use chrono::Utc;
 use serde::Serialize;
+use setpoint_ops::confirm::waiting;
 use setpoint_ops::database::{self, Access};
 use setpoint_ops::setting::layers;
 use setpoint_ops::source::imported;
@@ -94,6 +96,24 @@ async fn database(context: &Context) -> Vec<Check> {
                     checks.push(Check { check: "layer", ok: false, says });
                 }
             }
+        }
+        Err(error) => checks.push(bad(error)),
+    }
+    match waiting(&db.connection).await {
+        Ok(found) => {
+            let now = Utc::now();
+            checks.extend(found.iter().map(|it| Check {
+                check: "unconfirmed",
+                ok: !it.is_over(now),
+                says: match it.is_over(now) {
+                    false => format!("revision {} waits until {}", it.revision, it.until),
+                    true => format!(
+                        "revision {} is to be undone since {}, and no service does: start \
+                         `setpoint serve`, or change something",
+                        it.revision, it.until
+                    ),
+                },
+            }));
         }
         Err(error) => checks.push(bad(error)),
     }

@@ -30,7 +30,11 @@ async fn all(context: &Context, limit: u32) -> miette::Result<Exit> {
         return Ok(Exit::Done);
     }
     let rows = found.into_iter().map(|it| {
-        let (changes, reason) = (it.changes.to_string(), it.reason.unwrap_or_default());
+        let (changes, mut reason) = (it.changes.to_string(), it.reason.unwrap_or_default());
+        if let Some(unconfirmed) = it.unconfirmed {
+            let gap = if reason.is_empty() { "" } else { " " };
+            reason.push_str(&format!("{gap}(to be confirmed until {})", unconfirmed.until));
+        }
         vec![it.id.to_string(), it.at, it.actor, it.channel, it.kind, changes, reason]
     });
     let head = ["revision", "at", "actor", "channel", "kind", "changes", "reason"];

@@ -13,7 +13,9 @@ use setpoint_ops::skip::skip;
 use setpoint_ops::source::{Declared, read};
 use setpoint_ops::{Error, Key, originals};
 
-use super::{Context, Exit, How, Strategy, pick, sources, strategy, suggest, view, write_back};
+use super::{
+    Context, Exit, How, Strategy, confirm, pick, sources, strategy, suggest, view, write_back,
+};
 use crate::console::{self, Progress};
 use crate::seeds::Bundle;
 
@@ -31,7 +33,7 @@ pub(super) struct Args {
     given: sources::Given,
 
     #[command(flatten)]
-    bring: Bring,
+    pub(super) bring: Bring,
 
     /// Copy the files to the backups folder and do nothing else
     #[arg(long, conflicts_with_all = ["dry_run", "out"])]
@@ -67,7 +69,7 @@ pub(super) struct Bring {
     yes: bool,
 
     #[command(flatten)]
-    how: How,
+    pub(super) how: How,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
@@ -100,6 +102,7 @@ pub(super) async fn bring(
         take_skipped,
         secrets_to: bring.secrets_to.clone(),
     };
+    let trial = bring.how.trial.wished()?;
     let mut reason = bring.how.reason.clone();
     let mut import = {
         let _progress = Progress::start(1, 2, "reading the files and planning");
@@ -142,6 +145,7 @@ pub(super) async fn bring(
         let question = format!("{path} is empty now. Delete its settings ({deleted})?");
         console::confirm(&question, bring.yes)?;
     }
+    import.plan.trial = trial;
     let done = {
         let _progress = Progress::start(2, 2, "applying and reading back");
         let (location, settings) = (context.location(), context.loaded.database_settings());
@@ -154,6 +158,7 @@ pub(super) async fn bring(
         "migrated"
     );
     let exit = show(context, &import, &done)?;
+    confirm::tell(&import.plan, done.applied);
     write_back::after(context).await;
     Ok(exit)
 }

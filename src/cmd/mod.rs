@@ -27,6 +27,7 @@ mod audit;
 mod backup;
 mod completions;
 mod config_show;
+mod confirm;
 mod database_steps;
 mod diff;
 mod doctor;
@@ -123,6 +124,7 @@ enum Command {
     History(history::Args),
     Diff(diff::Args),
     Revert(revert::Args),
+    Confirm(confirm::Args),
     Export(export::Args),
     Import(import::Args),
     Plan(plan_show::Args),
@@ -171,6 +173,9 @@ impl Cli {
         if !matches!(self.command, Command::Config(_)) {
             context.seeds = seeds::load(&context.loaded)?;
         }
+        if self.command.writes_settings() {
+            confirm::undo_due(&context).await;
+        }
         if self.command.uses_settings() {
             context.import_seeds().await?;
         }
@@ -192,6 +197,7 @@ impl Cli {
             Command::History(args) => history::run(&context, args).await,
             Command::Diff(args) => diff::run(&context, args).await,
             Command::Revert(args) => revert::run(&context, args).await,
+            Command::Confirm(args) => confirm::run(&context, args).await,
             Command::Export(args) => export::run(&context, args).await,
             Command::Import(args) => import::run(&context, args).await,
             Command::Plan(args) => plan_show::run(&context, args).await,
@@ -216,16 +222,7 @@ impl Command {
     /// Whether it is about the settings, which the seeds are to be among. A dry run writes
     /// nothing, so not them either.
     fn uses_settings(&self) -> bool {
-        let is_dry = match self {
-            Self::Set(args) => args.how.is_dry(),
-            Self::Unset(args) => args.how.is_dry(),
-            Self::Import(args) => args.how.is_dry(),
-            Self::Revert(args) => args.how.is_dry(),
-            Self::Reset(args) => args.how.is_dry(),
-            Self::Adopt(args) => args.dry_run,
-            _ => false,
-        };
-        !is_dry
+        !self.is_dry()
             && !matches!(
                 self,
                 Self::Migrate(_)
@@ -244,6 +241,41 @@ impl Command {
                     | Self::Config(_)
                     | Self::Doctor(_)
             )
+    }
+
+    /// Whether it changes settings: what was not confirmed in time is undone before.
+    fn writes_settings(&self) -> bool {
+        !self.is_dry()
+            && matches!(
+                self,
+                Self::Migrate(_)
+                    | Self::Reseed(_)
+                    | Self::Adopt(_)
+                    | Self::Reset(_)
+                    | Self::WriteBack(_)
+                    | Self::Set(_)
+                    | Self::Unset(_)
+                    | Self::Revert(_)
+                    | Self::Confirm(_)
+                    | Self::Import(_)
+                    | Self::Apply(_)
+            )
+    }
+
+    /// Whether it only shows what it would do.
+    fn is_dry(&self) -> bool {
+        match self {
+            Self::Migrate(args) => args.bring.how.is_dry(),
+            Self::Reseed(args) => args.bring.how.is_dry(),
+            Self::Set(args) => args.how.is_dry(),
+            Self::Unset(args) => args.how.is_dry(),
+            Self::Import(args) => args.how.is_dry(),
+            Self::Revert(args) => args.how.is_dry(),
+            Self::Reset(args) => args.how.is_dry(),
+            Self::Adopt(args) => args.dry_run,
+            Self::Confirm(args) => args.list,
+            _ => false,
+        }
     }
 }
 
@@ -323,9 +355,9 @@ impl Context {
         how: &How,
         make: impl AsyncFn(&DatabaseTransaction) -> Result<Plan, Error>,
     ) -> miette::Result<Exit> {
-        let (rules, schemas) = (self.rules()?, self.loaded.schemas()?);
+        let (rules, schemas, trial) = (self.rules()?, self.loaded.schemas()?, how.trial.wished()?);
         let make = async |db: &DatabaseTransaction| {
-            let plan = make(db).await?;
+            let plan = Plan { trial, ..make(db).await? };
             refuse_plan(&plan, &rules)?;
             schemas.check(&plan)?;
             Ok(plan)
@@ -339,6 +371,7 @@ impl Context {
             database::using(&self.location(), Access::Write, settings, work).await?;
         tracing::info!(?applied, changes = plan.changes.len(), "applied a plan");
         let exit = view::applied(self, &plan, applied)?;
+        confirm::tell(&plan, applied);
         write_back::after(self).await;
         Ok(exit)
     }
@@ -476,7 +509,7 @@ struct How {
     dry_run: bool,
 
     /// Write the plan to a file for `setpoint apply`, and change nothing
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "confirm_within")]
     out: Option<PathBuf>,
 
     /// With --dry-run: exit with 2 if there is something to change
@@ -486,6 +519,9 @@ struct How {
     /// Why, for the history
     #[arg(long, short = 'm', value_name = "TEXT")]
     reason: Option<String>,
+
+    #[command(flatten)]
+    trial: confirm::Wanted,
 }
 
 impl How {

@@ -25,7 +25,7 @@ pub(super) struct Args {
     check: bool,
 
     #[command(flatten)]
-    bring: migrate::Bring,
+    pub(super) bring: migrate::Bring,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {

@@ -80,12 +80,17 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     let (url, connections) = (bound.url(), server.connections);
     let scheduled = jobs::setup(&context)?;
     let setup = setup(&context, is_local, scheduled.clone())?;
+    // Nobody is told what is not to be live any more.
+    if let Err(error) = live.undo_due(Utc::now()).await {
+        tracing::error!(%error, "what was not confirmed is not undone yet");
+    }
     let started = Arc::new(context);
     let follower = Follower {
         live: live.clone(),
         context: Mutex::new(started.clone()),
         configured: Notify::new(),
     };
+    let confirming = live.clone();
     let running = bound.start(live, setup, connections)?;
     // What it measures is counted from here on.
     let scheduled = jobs::start(&follower.live, scheduled);
@@ -97,10 +102,12 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
     {
         let mut following = std::pin::pin!(follower.run());
         let mut is_following = true;
+        let mut undoing = std::pin::pin!(confirming.undo_unconfirmed(Utc::now));
         let mut giving_back = std::pin::pin!(memory::give_back());
         loop {
             tokio::select! {
                 () = &mut giving_back => {}
+                () = &mut undoing => {}
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = &mut following, if is_following => is_following = false,
@@ -128,7 +135,7 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
             }
         }
     }
-    drop(follower);
+    drop((follower, confirming));
     console::tell("stopping once everything is answered");
     notify(&[sd_notify::NotifyState::Stopping]);
     let (stopped, ()) = tokio::join!(running.stop(), scheduled.stop());

@@ -30,6 +30,7 @@ mod at_once;
 mod audit;
 mod backup;
 mod bad_input;
+mod confirm;
 mod data;
 mod data_history;
 mod documents;

@@ -145,7 +145,7 @@ fn database_up_makes_an_empty_database(world: &World) {
     assert_snapshot!([made, again, list].map(|it| it.to_string()).join("\n"), @r"
     status 0
     -- stderr
-    [database]: 8 steps run
+    [database]: 9 steps run
     status 0
     -- stderr
     [database]: 0 steps run
@@ -170,14 +170,15 @@ fn database_status_lists_the_steps(world: &World) {
     m20261121_000005_reconcile           applied
     m20261121_000006_serve               applied
     m20261121_000007_backup              applied
-    m20261121_000008_job                 missing
+    m20261121_000008_job                 applied
+    m20261121_000009_confirm             missing
     ");
 }
 
 fn database_down_wants_yes_and_takes_steps_back(world: &World) {
     world.migrate("a: 1\n");
     let asked = world.refusal(&["database", "down"]);
-    world.ok(&["database", "down", "--steps", "8", "--yes"]);
+    world.ok(&["database", "down", "--steps", "9", "--yes"]);
 
     let status = world.json(&["database", "status"]);
     assert_snapshot!(format!("{asked}\n{} applied", status["applied"].as_array().unwrap().len()), @r"

@@ -16,6 +16,7 @@ use crate::world::World;
 mod access;
 mod audience;
 mod checker;
+mod confirm;
 mod cut;
 mod history;
 mod http;

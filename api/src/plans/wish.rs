@@ -231,6 +231,7 @@ fn edits(
         kind: Kind::Edit,
         author,
         condition: None,
+        trial: None,
     };
     Ok(without_files(document.plan(snapshot)?))
 }

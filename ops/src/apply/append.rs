@@ -16,7 +16,7 @@ use setpoint_migration::type_of;
 use super::Channel;
 use crate::audit::{self, ChainedChange};
 use crate::plan::{Effect, Plan};
-use crate::{Result, bulk, time};
+use crate::{Result, bulk, confirm, time};
 
 /// Makes `plans` the revisions after `head`, one each, in their order, through what door and when
 /// they came. The caller has locked it.
@@ -55,6 +55,7 @@ pub(crate) async fn append(
     silence_triggers(db, newest.id).await?;
     write_revisions(db, &revisions).await?;
     write_changes(db, changes).await?;
+    confirm::wait(db, head, plans).await?;
     if plans.len() > 1 {
         // What each key is in the end.
         let last: BTreeMap<_, _> = done.into_iter().map(|it| (it.place(), it)).collect();

@@ -40,7 +40,7 @@ pub(super) struct Table {
 
 /// Every table, those first that others point to. `head.applying` is never set between
 /// transactions, so it is left out.
-pub(super) const TABLES: [Table; 16] = [
+pub(super) const TABLES: [Table; 18] = [
     Table {
         name: "revision",
         fate: Fate::Replaced,
@@ -232,6 +232,28 @@ pub(super) const TABLES: [Table; 16] = [
             ("size_bytes", Number),
             ("sha256", Text),
         ],
+    },
+    Table {
+        name: "unconfirmed",
+        fate: Fate::Replaced,
+        key: 2,
+        columns: &[
+            ("epoch", Text),
+            ("revision", Number),
+            ("until", Text),
+            ("asked_by", Text),
+            ("reject_limit", Number),
+            ("state", Text),
+            ("settled_at", Text),
+            ("settled_by", Text),
+            ("undone_as", Number),
+        ],
+    },
+    Table {
+        name: "rejection",
+        fate: Fate::Replaced,
+        key: 3,
+        columns: &[("epoch", Text), ("revision", Number), ("client", Text), ("at", Text)],
     },
     // What has run has run, whatever the settings were then.
     Table {

@@ -2,7 +2,7 @@
 
 use sea_orm::sea_query::{Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition};
-use setpoint_entity::{change, invalid_change, revision};
+use setpoint_entity::{change, head, invalid_change, revision, unconfirmed};
 use setpoint_importers::Key;
 
 use crate::setting::within;
@@ -26,6 +26,8 @@ pub struct Wanted {
     pub revision: Option<i64>,
     /// Only what the service keeps out.
     pub kept_out: bool,
+    /// Only revisions that wait to be confirmed.
+    pub unconfirmed: bool,
 }
 
 /// The place of an event in the list of all.
@@ -54,6 +56,7 @@ impl Wanted {
             || self.channel.is_some()
             || self.from.is_some()
             || self.to.is_some()
+            || self.unconfirmed
         {
             let revisions = Query::select()
                 .column(revision::Column::Id)
@@ -84,6 +87,7 @@ impl Wanted {
             .add_option(self.to.as_ref().map(|it| Column::At.lte(it)))
             .add_option(self.before.map(|it| Column::Id.lt(it)))
             .add_option(self.revision.map(|it| Column::Id.eq(it)))
+            .add_option(self.unconfirmed.then(|| Column::Id.in_subquery(waiting())))
     }
 
     fn said_of_changes(&self) -> Condition {
@@ -112,6 +116,17 @@ fn changed(which: Condition) -> SelectStatement {
         .column(change::Column::Revision)
         .from(change::Entity)
         .cond_where(which)
+        .to_owned()
+}
+
+/// The revisions that wait to be confirmed.
+fn waiting() -> SelectStatement {
+    let epoch = Query::select().column(head::Column::Epoch).from(head::Entity).to_owned();
+    Query::select()
+        .column(unconfirmed::Column::Revision)
+        .from(unconfirmed::Entity)
+        .and_where(unconfirmed::Column::State.eq("waiting"))
+        .and_where(unconfirmed::Column::Epoch.in_subquery(epoch))
         .to_owned()
 }
 

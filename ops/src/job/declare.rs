@@ -197,7 +197,7 @@ impl Reading<'_> {
 
     fn length(&mut self, field: &'static str, said: Option<&str>) -> Option<Duration> {
         let said = said?;
-        let length = time::length(said).and_then(|it| it.to_std().ok()).filter(|it| !it.is_zero());
+        let length = time::length(said).ok().and_then(|it| it.to_std().ok());
         if length.is_none() {
             self.fault(field, format!("`{said}` is no length of time"), "give 30s, 10m, 12h or 1d");
         }

@@ -1,0 +1,108 @@
+use chrono::Utc;
+use setpoint_ops::Error;
+use setpoint_ops::apply::Applied;
+use setpoint_ops::confirm::{Undone, confirm, due, undo, waiting};
+use setpoint_ops::database::{self, Access, Database};
+use setpoint_ops::plan::{Plan, Trial};
+
+use super::{Context, Exit, write_back};
+use crate::console;
+
+/// Keep a change that was made with --confirm-within
+///
+/// What nobody confirms in time is undone by the running service, as a revision of its own by
+/// `setpoint`; where none runs, by the next command that changes something. Keys that somebody
+/// has edited since stay as they are.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Which one; the only one that waits, if there is one
+    revision: Option<i64>,
+
+    /// List what waits to be confirmed, and do nothing
+    #[arg(long, conflicts_with = "revision")]
+    pub(super) list: bool,
+}
+
+/// On what condition a change stays.
+#[derive(clap::Args, Default)]
+pub(super) struct Wanted {
+    /// Undo it after this time, such as 10m, unless `setpoint confirm` comes before
+    #[arg(long, value_name = "TIME")]
+    confirm_within: Option<String>,
+
+    /// With --confirm-within: undo it at once if more clients than this reject it [default: 1]
+    #[arg(long, value_name = "COUNT", requires = "confirm_within")]
+    reject_limit: Option<u32>,
+}
+
+impl Wanted {
+    pub(super) fn wished(&self) -> Result<Option<Trial>, Error> {
+        Trial::wished(self.confirm_within.as_deref(), self.reject_limit)
+    }
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
+    if args.list {
+        return list(context).await;
+    }
+    let actor = context.author(None).actor;
+    let work = async |db: &Database| confirm(db, args.revision, &actor, Utc::now()).await;
+    let settings = context.loaded.database_settings();
+    let revision = database::using(&context.location(), Access::Write, settings, work).await?;
+    match context.json {
+        true => console::show_json(&serde_json::json!({ "revision": revision }))?,
+        false => console::show(format_args!("revision {revision} is confirmed\n"))?,
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(context: &Context) -> miette::Result<Exit> {
+    let found = context.read(async |db| waiting(db).await).await?;
+    if context.json {
+        console::show_json(&found)?;
+        return Ok(Exit::Done);
+    }
+    let rows = found.into_iter().map(|it| {
+        let rejected = format!("{} of {}", it.rejections, it.reject_limit);
+        vec![it.revision.to_string(), it.until, it.asked_by, rejected]
+    });
+    let head = ["revision", "until", "by", "rejected"];
+    console::show(console::table(&head, &rows.collect::<Vec<_>>()))?;
+    Ok(Exit::Done)
+}
+
+/// Says of a plan on trial what is to be done to keep it.
+pub(super) fn tell(plan: &Plan, applied: Applied) {
+    if let (Some(trial), Applied::Revision(id)) = (plan.trial, applied) {
+        let seconds = trial.within.num_seconds();
+        console::tell(format_args!(
+            "it is undone in {seconds} s unless `setpoint confirm {id}` comes before; a service \
+             (`setpoint serve`) has to run for that, or the next command that changes something \
+             does it"
+        ));
+    }
+}
+
+/// Undoes what was not confirmed in time, where no service has. If that fails it is told, and
+/// tried again by the next command.
+pub(super) async fn undo_due(context: &Context) {
+    // What is wrong with the database is told by the command itself.
+    let Ok(found) = context.read(async |db| due(db, Utc::now()).await).await else { return };
+    if found.revisions.is_empty() {
+        return;
+    }
+    let settings = context.loaded.database_settings();
+    let work = async |db: &Database| undo(db, Utc::now()).await;
+    match database::using(&context.location(), Access::Write, settings, work).await {
+        Err(error) => console::tell(format_args!("what was not confirmed is not undone: {error}")),
+        Ok(undone) => {
+            for Undone { undone_as, reason, .. } in undone {
+                match undone_as {
+                    Some(id) => console::tell(format_args!("{reason}: undone as revision {id}")),
+                    None => console::tell(format_args!("{reason}: nothing is left to undo")),
+                }
+            }
+            write_back::after(context).await;
+        }
+    }
+}
