@@ -6,7 +6,7 @@ use setpoint_ops::backup::{self, Kind, Listed, Manifest, Moment, Restore, Storag
 use setpoint_ops::secret::hidden;
 use setpoint_ops::{Error, Pattern, time};
 
-use super::{Context, Exit, How, view};
+use super::{Context, Exit, How, confirm, view};
 use crate::console;
 
 /// Take backups that are known to restore, and restore them
@@ -304,7 +304,7 @@ async fn restore_values(
         out: None,
         exit_code: false,
         reason: Some(reason),
-        trial: None,
+        trial: confirm::Wanted::default(),
     };
     let namespace = context.only.as_deref();
     let make = async |db: &sea_orm::DatabaseTransaction| {
