@@ -29,6 +29,8 @@ if [[ ${1:-} != build ]]; then
     # Where only root looks, by default.
     has nginx || [[ -x /usr/sbin/nginx ]] || missing+=(nginx)
     has openssl || missing+=(openssl)
+    # What an archive is of, besides tar.
+    has zstd || missing+=(zstd)
     # Asked what it would keep, in time zones that it reads from the machine.
     has restic || missing+=(restic)
     [[ -e /usr/share/zoneinfo/Europe/Berlin ]] || missing+=(tzdata)
