@@ -162,6 +162,56 @@ def drifts(folder, count):
     return lines
 
 
+def backups(folder, count, rounds):
+    """`backup create` beside `.backup` and `integrity_check`, where every key has changed often."""
+    place = folder / "backup"
+    place.mkdir()
+    source = place / "settings.yaml"
+    write_yaml(source, count)
+    command, environment = setpoint(place, "migrate", str(source))
+    run(command, env=environment)
+    database = place / "bench.db"
+    for turn in range(rounds):
+        # As an import would: one revision with every key, and no trigger.
+        script = f"""
+BEGIN IMMEDIATE;
+UPDATE head SET applying = revision + 1;
+INSERT INTO revision (id, at, actor, channel, kind)
+SELECT applying, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 'bench', 'cli', 'edit' FROM head;
+INSERT INTO change (namespace, layer, key, revision, action, before, before_format, after, after_format)
+SELECT namespace, layer, key, (SELECT applying FROM head), 'update', value, format,
+       CASE value_type WHEN 'string' THEN '"round {turn} of ' || substr(key, 1, 20) || '"'
+       WHEN 'boolean' THEN CASE value WHEN 'true' THEN 'false' ELSE 'true' END
+       WHEN 'integer' THEN CAST(CAST(value AS INTEGER) + 1 AS TEXT) ELSE '{turn}.25' END, format
+FROM setting;
+UPDATE setting SET revision = (SELECT applying FROM head), value =
+    (SELECT after FROM change c WHERE c.namespace = setting.namespace AND c.layer = setting.layer
+     AND c.key = setting.key AND c.revision = (SELECT applying FROM head));
+UPDATE head SET revision = applying, applying = NULL;
+COMMIT;
+"""
+        subprocess.run(["sqlite3", str(database)], input=script, text=True, check=True)
+    copy = place / "copy.db"
+
+    def create():
+        name = f"b{time.time_ns()}"
+        command, environment = setpoint(place, "backup", "create", name)
+        measured = run(command, env=environment)
+        (place / f"backups/{name}.setpoint.tar").unlink()
+        return measured
+
+    def peer():
+        copy.unlink(missing_ok=True)
+        script = f"sqlite3 {database} '.backup {copy}' && sqlite3 {copy} 'PRAGMA integrity_check'"
+        return run(["sh", "-c", script])
+
+    changes = count * (rounds + 1)
+    name = f"backup of {count:,} settings with {changes:,} changes, read back"
+    lines = [row(name, pairs(create, peer), "2.5")]
+    shutil.rmtree(place)
+    return lines
+
+
 def planning(folder):
     """Dry runs against a database that has every setting, in a file that changes one in ten."""
     lines = []
@@ -205,6 +255,7 @@ def main():
         facts = machine()
         measured = imports(folder, 100_000)
         drifted = drifts(folder, 100_000)
+        saved = backups(folder, 100_000, 9)
         planned = planning(folder)
         compared, figures = serve.measure(folder, PAIRS)
     text = f"""# Measured
@@ -224,6 +275,12 @@ The peer of drift is `setpoint validate`, which reads the same file and needs no
 | what | drift | validate | ratio | wanted below | peak memory |
 |---|---|---|---|---|---|
 {chr(10).join(drifted)}
+
+The peer of a backup is `.backup` by sqlite3 and `PRAGMA integrity_check` of the copy:
+
+| what | setpoint | sqlite3 | ratio | wanted below | peak memory |
+|---|---|---|---|---|---|
+{chr(10).join(saved)}
 
 A dry run of a file that changes one setting in fifty, against a database that has them all:
 
@@ -245,4 +302,5 @@ its share of the same cores. The writes are on the disk when they are answered, 
     (ROOT / "bench/results.md").write_text(text)
 
 
-main()
+if __name__ == "__main__":
+    main()
