@@ -67,7 +67,6 @@ CONFIGURATION
 token=$("$program" token create tester --role admin 2>/dev/null)
 "$program" token create spare --role viewer 2>/dev/null >&2
 "$program" backup create first 2>/dev/null >&2
-"$program" backup create spare 2>/dev/null >&2
 
 : >service.log
 "$program" serve --listen 127.0.0.1:0 2>>service.log &
