@@ -202,9 +202,17 @@ pub(crate) async fn layer(
     namespace: &str,
     layer: &str,
 ) -> Result<HashMap<Key, TypedValue>> {
-    let columns = ["key", "value", "format"];
-    let condition = "namespace = $1 AND layer = $2";
     let values = [namespace.into(), layer.into()];
+    matching(db, "namespace = $1 AND layer = $2", values).await
+}
+
+/// Every live value that `condition` finds, in which `values` stand as `$1` and so on.
+pub(crate) async fn matching(
+    db: &impl ConnectionTrait,
+    condition: &str,
+    values: impl IntoIterator<Item = sea_orm::Value>,
+) -> Result<HashMap<Key, TypedValue>> {
+    let columns = ["key", "value", "format"];
     let found: Vec<(String, String, Option<String>)> =
         bulk::select(db, &columns, "setting", condition, values).await?;
     let value = |(key, text, format): (String, String, Option<String>)| {

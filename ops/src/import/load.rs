@@ -12,7 +12,7 @@ use super::{Layer, Seed};
 use crate::differing::{Fetched, SeedRow, differing, seeds_of};
 use crate::plan::SourceStatus;
 use crate::source::ReadSource;
-use crate::{Result, bulk, rows};
+use crate::{Result, bulk, rows, setting};
 
 /// Rows are asked for one by one only if they are fewer than one in so many.
 const FEW: usize = 8;
@@ -121,11 +121,6 @@ async fn fill(
         let raw_key: Option<Key> = raw_key.map(rows::key).transpose()?;
         layer.seeds.insert(rows::key(key)?, Seed { value, source, raw_key });
     }
-    let live: Vec<SeedRow> =
-        bulk::select(db, &["key", "value", "format"], "setting", condition, values.to_vec())
-            .await?;
-    for (key, text, format) in live {
-        layer.live.insert(rows::key(key)?, rows::value(&text, format.as_deref())?);
-    }
+    layer.live.extend(setting::matching(db, condition, values.to_vec()).await?);
     Ok(())
 }
