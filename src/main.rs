@@ -20,11 +20,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = cmd::Cli::parse();
     let json = cli.json();
+    if cli.keeps_little() {
+        memory::use_small_pages();
+    }
     let mut runtime = match cli.is_service() {
-        true => {
-            memory::use_small_pages();
-            runtime::Builder::new_multi_thread()
-        }
+        true => runtime::Builder::new_multi_thread(),
         false => runtime::Builder::new_current_thread(),
     };
     let runtime = runtime.enable_all().build();

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::database::{Location, Settings};
+use crate::verify::history;
 use crate::{Result, time};
 
 mod archive;
@@ -65,8 +66,18 @@ pub struct Verified {
     pub manifest: Manifest,
 }
 
+/// A backup that was read back whole, and what was wrong already when it was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    #[serde(flatten)]
+    pub verified: Verified,
+    /// Where its history and its settings do not hold together, in words.
+    pub problems: Vec<String>,
+}
+
 /// Reads the backup `name` back into a scratch database and compares everything in it with what
-/// was written, and with what this database knows of it. What came of it is recorded.
+/// was written, and with what this database knows of it. What came of it is recorded. A history
+/// that did not hold together when it was backed up is told: the archive is whole all the same.
 ///
 /// # Errors
 ///
@@ -78,32 +89,36 @@ pub async fn verify(
     storage: &Storage,
     name: &str,
     now: DateTime<Utc>,
-) -> Result<Verified> {
-    let verified = async {
+) -> Result<Checked> {
+    let checked = async {
         let archive = Archive::open(storage, name)?;
         let sha256 = archive.sha256()?;
         if record::is_other(location, settings, name, &sha256).await {
             return Err(archive.damaged(NOT_WRITTEN));
         }
         let work = storage.work()?;
-        scratch::extract(storage, &work, &archive).await?;
-        Ok(Verified {
+        let scratch = scratch::extract(storage, &work, &archive).await?;
+        let scratch = scratch::open(&scratch).await?;
+        let problems = history(&scratch.connection).await;
+        scratch.close().await?;
+        let verified = Verified {
             name: name.to_owned(),
             size_bytes: archive.size_bytes,
             sha256,
             verified_at: time::stamp(now),
             manifest: archive.manifest,
-        })
+        };
+        Ok(Checked { verified, problems: problems? })
     };
-    let verified = verified.await;
-    match &verified {
-        Ok(verified) => record::keep(location, settings, verified).await,
+    let checked = checked.await;
+    match &checked {
+        Ok(checked) => record::keep(location, settings, &checked.verified).await,
         Err(crate::Error::Backup(BackupError::Damaged { .. })) => {
             record::doubt(location, settings, name).await;
         }
         Err(_) => {}
     }
-    verified
+    checked
 }
 
 /// Removes the backup `name`, and what is known of it.

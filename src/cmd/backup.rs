@@ -2,7 +2,9 @@ use chrono::Utc;
 use clap::Subcommand;
 use miette::miette;
 use setpoint_ops::apply::Channel;
-use setpoint_ops::backup::{self, Kind, Listed, Manifest, Moment, Restore, Storage, Wish};
+use setpoint_ops::backup::{
+    self, Kind, Listed, Manifest, Moment, Restore, Storage, Verified, Wish,
+};
 use setpoint_ops::secret::hidden;
 use setpoint_ops::{Error, Pattern, time};
 
@@ -198,10 +200,12 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
     for name in &names {
         match backup::verify(&location, settings, &storage, name, Utc::now()).await {
             Ok(one) => {
-                let (revision, size) = (one.manifest.revision, size(one.size_bytes));
+                let Verified { manifest, size_bytes, .. } = &one.verified;
+                let (revision, size) = (manifest.revision, size(*size_bytes));
                 if !context.json {
                     console::show(format_args!("{name}: whole, revision {revision}, {size}\n"))?;
                 }
+                tell_problems(name, &one.problems);
                 verified.push(one);
             }
             Err(error) if names.len() == 1 => return Err(error.into()),
@@ -222,6 +226,21 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
             "{bad} of {} cannot be restored",
             console::counted(names.len(), "backup")
         )),
+    }
+}
+
+/// What was wrong already when the backup `name` was taken.
+fn tell_problems(name: &str, problems: &[String]) {
+    const SHOWN: usize = 5;
+    if problems.is_empty() {
+        return;
+    }
+    console::tell(format_args!("{name}: its history was damaged already when it was taken:"));
+    for problem in problems.iter().take(SHOWN) {
+        console::tell(format_args!("  {problem}"));
+    }
+    if problems.len() > SHOWN {
+        console::tell(format_args!("  and {} more", problems.len() - SHOWN));
     }
 }
 
@@ -269,6 +288,7 @@ async fn restore(context: &Context, args: RestoreArgs) -> miette::Result<Exit> {
     let at = args.at.as_deref().map(|it| Moment::parse(it, now)).transpose()?;
     let only = args.only.iter().map(|it| pattern(it)).collect::<miette::Result<Vec<_>>>()?;
     let restore = Restore::open(&storage(context), &args.name, at.as_ref()).await?;
+    tell_problems(&restore.name, &restore.problems);
     let done = match only.is_empty() {
         true => restore_all(context, &restore, &args).await,
         false => restore_values(context, &restore, &only, args).await,

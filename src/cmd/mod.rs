@@ -156,6 +156,11 @@ impl Cli {
         matches!(self.command, Command::Serve(_))
     }
 
+    /// Whether it runs beside others and has no use for much memory at once.
+    pub(crate) fn keeps_little(&self) -> bool {
+        matches!(self.command, Command::Serve(_) | Command::Backup(_) | Command::Jobs(_))
+    }
+
     pub(crate) fn json(&self) -> bool {
         self.global.json
     }

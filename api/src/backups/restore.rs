@@ -45,13 +45,14 @@ async fn all(
     let (location, settings) = (service.live.location(), service.setup.load().database);
     let author = caller.author(asked.reason);
     let planned = service.answer(restore.plan(location, settings, author.clone()).await)?;
-    let Restoration { backup, revision, is_there, plan, tables, .. } = planned;
+    let Restoration { backup, revision, is_there, plan, tables, problems, .. } = planned;
     let mut answer = RestoredShape {
         backup,
         from_revision: revision,
         is_there,
         plan: shown(&plan, &service.live.snapshot()),
         tables: tables.into_iter().map(table).collect(),
+        problems,
         epoch: None,
         revision: None,
         safety_backup: None,
@@ -99,6 +100,7 @@ async fn values(
         is_there: plan.is_empty(),
         plan: shown(&plan, &service.live.snapshot()),
         tables: Vec::new(),
+        problems: restore.problems.clone(),
         epoch: None,
         revision: None,
         safety_backup: None,

@@ -91,6 +91,9 @@ pub(super) struct BackupShape {
     counts: Option<HashMap<String, u64>>,
     /// The files in the archive.
     members: Option<Vec<MemberShape>>,
+    /// Where its history and its settings did not hold together when it was taken, if it has just
+    /// been read back.
+    problems: Option<Vec<String>>,
 }
 
 /// Why a backup was taken.
@@ -157,6 +160,8 @@ pub(super) struct RestoredShape {
     pub plan: Like<PlanShape>,
     /// What becomes of the rest; nothing with `only`.
     pub tables: Vec<TableShape>,
+    /// Where its history and its settings did not hold together when it was taken.
+    pub problems: Vec<String>,
     /// The history that began with it; missing if none did.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]

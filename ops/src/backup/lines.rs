@@ -7,7 +7,7 @@ use super::tables::Shape;
 use crate::{Error, Result};
 
 /// About how much is read at a time.
-const PIECE_BYTES: u64 = 1 << 20;
+const PIECE_BYTES: u64 = 1 << 18;
 
 /// How many rows are read at most.
 const PIECE_ROWS: u64 = 4000;

@@ -28,6 +28,7 @@ use crate::apply::{self, Channel};
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::edit::{self, Edits};
 use crate::plan::{self, Author, Base, Change, Plan};
+use crate::verify::history;
 use crate::{Error, Result, setting, time};
 
 /// How often it is begun again because somebody has written meanwhile; the last time nobody can.
@@ -39,6 +40,9 @@ pub struct Restore {
     pub manifest: Manifest,
     /// The revision that it goes back to.
     pub revision: i64,
+    /// Where its history and its settings do not hold together, in words: so they were when it
+    /// was taken.
+    pub problems: Vec<String>,
     /// Of the archive.
     sha256: String,
     scratch: Database,
@@ -60,6 +64,8 @@ pub struct Restoration {
     pub plan: Plan,
     /// What becomes of the rest.
     pub tables: Vec<Counted>,
+    /// As [`Restore::problems`].
+    pub problems: Vec<String>,
 }
 
 /// How many rows a table has and will have.
@@ -96,6 +102,7 @@ impl Restore {
         let location = scratch::extract(storage, &work, &archive).await?;
         let Archive { name, manifest, .. } = archive;
         let scratch = scratch::open(&location).await?;
+        let problems = history(&scratch.connection).await?;
         let mut revision = manifest.revision;
         if let Some(at) = at {
             revision = at.revision(&scratch.connection, &name, &manifest).await?;
@@ -104,7 +111,7 @@ impl Restore {
             replay::back_to(&scratch, revision).await?;
         }
         let shapes = Shape::of_all(&scratch.connection).await?;
-        Ok(Self { name, manifest, revision, sha256, scratch, shapes, _work: work })
+        Ok(Self { name, manifest, revision, problems, sha256, scratch, shapes, _work: work })
     }
 
     /// What [`Restore::carry_out`] would do to the database at `location`. Changes nothing.
@@ -165,7 +172,8 @@ impl Restore {
             && plan.is_empty()
             && tables.iter().all(|it| it.before == it.after);
         let (backup, revision) = (self.name.clone(), self.revision);
-        Ok(Restoration { backup, revision, is_new, is_there, plan, tables })
+        let problems = self.problems.clone();
+        Ok(Restoration { backup, revision, is_new, is_there, plan, tables, problems })
     }
 
     /// Plans to give the keys that `only` names the values that they have in the backup, in one

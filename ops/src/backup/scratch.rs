@@ -25,7 +25,7 @@ const SCRATCH: &str = "scratch.db";
 const LINE_BYTES: u64 = 1 << 29;
 
 /// How much is handed over at a time.
-const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 1 << 18;
 
 /// It may come from anywhere: what its schema calls is not to be trusted.
 const DISTRUST: &str = "PRAGMA trusted_schema = OFF";

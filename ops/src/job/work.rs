@@ -152,16 +152,22 @@ async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
     let Ground { location, settings, backups, .. } = ground;
     let listed = backup::list(location, *settings, backups).await?;
     let mut bad = Vec::new();
+    let mut odd = String::new();
     for one in &listed {
         match backup::verify(location, *settings, backups, &one.name, now).await {
+            Ok(checked) => {
+                if let Some(problem) = checked.problems.first() {
+                    odd.push_str(&format!("; the history in {} is damaged: {problem}", one.name));
+                }
+            }
             // Somebody has removed it meanwhile.
-            Ok(_) | Err(Error::Backup(BackupError::Unknown { .. })) => {}
+            Err(Error::Backup(BackupError::Unknown { .. })) => {}
             Err(error) => bad.push(format!("{}: {}", one.name, error.in_a_line())),
         }
     }
     match (listed.len(), bad.is_empty()) {
         (0, _) => Ok(Ended::failed("there is no backup")),
-        (count, true) => told(format!("{count} backups, each read back whole")),
+        (count, true) => told(format!("{count} backups, each read back whole{odd}")),
         (_, false) => Ok(Ended::failed(bad.join("; "))),
     }
 }

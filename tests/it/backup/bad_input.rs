@@ -14,6 +14,7 @@ on_both![
     an_archive_that_was_replaced_by_another_is_found,
     a_damaged_archive_does_not_count_as_verified,
     a_bomb_is_not_unpacked,
+    a_history_that_was_damaged_before_is_told_and_can_be_restored,
 ];
 
 /// An archive that nothing is known of.
@@ -139,4 +140,23 @@ fn a_bomb_is_not_unpacked(world: &World) {
     assert_refused(world, "a bomb");
     let refusal = world.refusal(&["backup", "verify", "strange"]);
     assert!(refusal.contains("content.jsonl.zst is larger than the manifest says"), "{refusal}");
+}
+
+fn a_history_that_was_damaged_before_is_told_and_can_be_restored(world: &World) {
+    ready(world).sql("UPDATE change SET after = '9' WHERE revision = 2");
+    world.ok(&["backup", "create", "first"]);
+    world.ok(&["set", "new", "true"]);
+
+    let verified = world.run(&["backup", "verify", "first"]);
+    assert!(verified.stdout.starts_with("first: whole, revision 5, "), "{verified}");
+    let told = "first: its history was damaged already when it was taken:\n  \
+                `http.port` of default: it is not as the history has it\n  \
+                revision 2: it or its changes were edited\n";
+    assert_eq!(verified.stderr, told);
+    let planned = world.run(&["backup", "restore", "first", "--dry-run"]);
+    assert_eq!(planned.stderr, told);
+    let planned = world.json(&["backup", "restore", "first", "--dry-run"]);
+    assert_eq!(planned["problems"][1], "revision 2: it or its changes were edited");
+    world.ok(&["backup", "restore", "first", "--yes"]);
+    assert_eq!(world.get("http.port"), "8080");
 }
