@@ -23,6 +23,7 @@ mod record;
 mod replay;
 mod restore;
 mod scratch;
+mod steps;
 mod storage;
 mod tables;
 mod tar;
@@ -36,6 +37,7 @@ pub use prune::prune;
 pub use record::{Freshness, freshness};
 pub use replay::Moment;
 pub use restore::{Counted, Restoration, Restore, Restored};
+pub use steps::{Stepped, down, up};
 pub use storage::Storage;
 
 use archive::Archive;

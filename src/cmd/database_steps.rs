@@ -1,6 +1,7 @@
+use chrono::Utc;
 use clap::Subcommand;
 use serde::Serialize;
-use setpoint_ops::Error;
+use setpoint_ops::backup::{self, Stepped, Storage};
 use setpoint_ops::database::{self, Access};
 
 use super::{Context, Exit};
@@ -12,12 +13,23 @@ pub(super) enum Command {
     /// Tell which steps of the schema the database has
     Status,
     /// Make the database if there is none and run the steps that are missing
-    Up,
-    /// Take the newest steps back, with the data in their tables
+    ///
+    /// What is there before is backed up first: `setpoint backup restore` with the program of
+    /// before is the way back.
+    Up {
+        /// Take no backup first
+        #[arg(long)]
+        no_backup: bool,
+    },
+    /// Take the newest steps back, with the data in their tables, after a backup
     Down {
         /// How many
         #[arg(long, value_name = "COUNT", default_value_t = 1)]
         steps: u32,
+
+        /// Take no backup first
+        #[arg(long)]
+        no_backup: bool,
 
         /// Do not ask
         #[arg(long)]
@@ -28,8 +40,8 @@ pub(super) enum Command {
 pub(super) async fn run(context: &Context, command: Command) -> miette::Result<Exit> {
     match command {
         Command::Status => status(context).await,
-        Command::Up => up(context).await,
-        Command::Down { steps, yes } => down(context, steps, yes).await,
+        Command::Up { no_backup } => up(context, no_backup).await,
+        Command::Down { steps, no_backup, yes } => down(context, steps, no_backup, yes).await,
     }
 }
 
@@ -60,34 +72,41 @@ async fn status(context: &Context) -> miette::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn up(context: &Context) -> miette::Result<Exit> {
-    let location = context.location();
-    database::refuse_missing_folder(&location)?;
-    let db =
-        database::connect(&location, Access::Create, context.loaded.database_settings()).await?;
-    if let Some(step) = database::schema(&db).await?.unknown.into_iter().next() {
-        return Err(Error::NewerDatabase { place: db.place().to_owned(), step }.into());
-    }
-    let place = db.place().to_owned();
-    let steps = database::up(&db).await;
-    let closed = db.close().await;
-    let steps = steps?;
-    closed?;
+async fn up(context: &Context, no_backup: bool) -> miette::Result<Exit> {
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let storage = (!no_backup).then(|| Storage::new(context.loaded.backups()));
+    let author = context.author(None);
+    let done = backup::up(&location, settings, storage.as_ref(), &author, Utc::now()).await?;
+    let place = location.name();
     if context.json {
-        console::show_json(&serde_json::json!({ "database": place, "steps": steps }))?;
-    } else {
-        console::tell(format_args!("{place}: {steps} steps run"));
+        #[derive(Serialize)]
+        struct Up {
+            database: String,
+            #[serde(flatten)]
+            stepped: Stepped,
+        }
+        console::show_json(&Up { database: place, stepped: done })?;
+        return Ok(Exit::Done);
     }
+    tell_backup(done.backup.as_ref());
+    console::tell(format_args!("{place}: {} run", console::counted(done.steps, "step")));
     Ok(Exit::Done)
 }
 
-async fn down(context: &Context, steps: u32, yes: bool) -> miette::Result<Exit> {
+fn tell_backup(name: Option<&String>) {
+    if let Some(name) = name {
+        console::tell(format_args!("what was there before is in backup {name}"));
+    }
+}
+
+async fn down(context: &Context, steps: u32, no_backup: bool, yes: bool) -> miette::Result<Exit> {
     let (location, settings) = (context.location(), context.loaded.database_settings());
-    let db = database::connect(&location, Access::Write, settings).await?;
-    let question = format!("Take {steps} steps of {} back, with their data?", db.place());
+    let (place, count) = (location.name(), console::counted(steps as usize, "step"));
+    let question = format!("Take {count} of {place} back, with the data in their tables?");
     console::confirm(&question, yes)?;
-    let done = database::down(&db, steps).await;
-    let closed = db.close().await;
-    done.and(closed)?;
+    let storage = (!no_backup).then(|| Storage::new(context.loaded.backups()));
+    let (author, now) = (context.author(None), Utc::now());
+    let safe = backup::down(&location, settings, storage.as_ref(), steps, &author, now).await?;
+    tell_backup(safe.as_ref());
     Ok(Exit::Done)
 }

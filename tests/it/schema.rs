@@ -182,7 +182,7 @@ fn database_down_wants_yes_and_takes_steps_back(world: &World) {
 
     let status = world.json(&["database", "status"]);
     assert_snapshot!(format!("{asked}\n{} applied", status["applied"].as_array().unwrap().len()), @r"
-    1 confirm::nobody; Take 1 steps of [database] back, with their data? Nobody is here to ask; nothing was changed; add --yes if it is meant
+    1 confirm::nobody; Take 1 step of [database] back, with the data in their tables? Nobody is here to ask; nothing was changed; add --yes if it is meant
     0 applied
     ");
 }

@@ -3,10 +3,12 @@
 use std::fs;
 
 use super::{archive, assert_sound, ready, settings};
-use crate::world::World;
+use crate::world::{World, text};
 
 on_both![
     a_database_of_an_older_version_is_backed_up_as_it_is_and_restores_into_this_one,
+    a_backup_comes_before_the_steps_of_a_newer_version,
+    where_no_backup_can_be_taken_no_step_runs,
     an_archive_of_a_newer_version_is_refused,
     an_archive_of_a_newer_format_is_refused,
 ];
@@ -23,9 +25,44 @@ fn a_database_of_an_older_version_is_backed_up_as_it_is_and_restores_into_this_o
     world.ok(&["backup", "restore", "old", "--yes"]);
 
     assert_eq!(settings(world), before);
-    let steps = world.json(&["backup", "list"])[0]["steps"].as_array().unwrap().len();
+    let listed = world.json(&["backup", "list"]);
+    let old = listed.as_array().unwrap().iter().find(|it| it["name"] == "old").unwrap();
+    let steps = old["steps"].as_array().unwrap().len();
     assert_eq!(steps, world.json(&["database", "status"])["applied"].as_array().unwrap().len() - 2);
     assert_sound(world);
+}
+
+fn a_backup_comes_before_the_steps_of_a_newer_version(world: &World) {
+    assert_eq!(world.json(&["database", "up"])["backup"], serde_json::Value::Null);
+    ready(world);
+    let before = settings(world);
+    world.ok(&["database", "down", "--steps", "1", "--yes"]);
+
+    let done = world.json(&["database", "up"]);
+
+    assert_eq!(done["steps"], 1);
+    let listed = world.json(&["backup", "list"]);
+    let kinds: Vec<_> = listed.as_array().unwrap().iter().map(|it| text(&it["kind"])).collect();
+    assert_eq!(kinds, ["pre-migration", "pre-migration"]);
+    assert_eq!(listed[1]["name"], done["backup"]);
+    assert_ne!(listed[1]["verified_at"], serde_json::Value::Null);
+    assert_eq!(settings(world), before);
+    assert_eq!(world.json(&["database", "up"])["backup"], serde_json::Value::Null);
+    assert_sound(world);
+}
+
+fn where_no_backup_can_be_taken_no_step_runs(world: &World) {
+    ready(world).ok(&["database", "down", "--no-backup", "--yes"]);
+    // A file where the folder has to be.
+    drop(fs::remove_dir_all(world.path("backups")));
+    world.write("backups", "");
+
+    let refusal = world.refusal(&["database", "up"]);
+
+    assert!(refusal.starts_with("1 file::unwritable; "), "{refusal}");
+    let missing = world.json(&["database", "status"]);
+    assert_eq!(missing["pending"].as_array().unwrap().len(), 1);
+    assert_eq!(world.json(&["database", "up", "--no-backup"])["steps"], 1);
 }
 
 /// Writes the archive `first` again as `other`, with a manifest that says something else.
