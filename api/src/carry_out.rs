@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use poem::http::StatusCode;
 use setpoint_ops::Result;
-use setpoint_ops::apply::{Applied, Channel, applied_as};
+use setpoint_ops::apply::{Applied, Channel, applied_before};
 use setpoint_ops::import::Import;
 use setpoint_ops::migrate::{Migrated, carry_out};
 use setpoint_ops::plan::{Kind, Plan};
@@ -71,7 +71,7 @@ async fn finished(service: &Service, import: Import) -> Result<Done> {
     check(service, &import.plan)?;
     let db = live.writer()?;
     let backups = service.setup.load().backups.clone();
-    if let Some(id) = applied_as(&db.connection, &import.plan.hash).await? {
+    if let Some(id) = applied_before(&db.connection, &import.plan).await? {
         let migrated = Migrated { applied: Applied::Before(id), originals: None, verified: 0 };
         return Ok(Done { plan: import.plan, migrated, kept: None });
     }

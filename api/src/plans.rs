@@ -6,7 +6,7 @@ use poem::http::StatusCode;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
-use setpoint_ops::apply::{Applied, applied_as};
+use setpoint_ops::apply::{Applied, applied_before, applied_lately};
 use setpoint_ops::import::Import;
 use setpoint_ops::plan::{Plan, Summary, Trial};
 use setpoint_ops::token::Role;
@@ -116,15 +116,17 @@ impl PlanApi {
         let given = body.0.map(|bytes| read(&bytes, &hash)).transpose()?;
         let kept = service.plans.find(&hash);
         let Some(plan) = kept.as_ref().map(|it| it.plan.clone()).or(given) else {
-            let answer = self.repeated(&hash, None).await?;
-            return answer.ok_or_else(|| unknown(&hash));
+            let before = self.0.answer(applied_lately(&self.0.reader().await?, &hash).await)?;
+            let before = before.ok_or_else(|| unknown(&hash))?;
+            return Ok(repeated(&hash, before, None));
         };
         may(&caller, role_for(plan.kind), &plan)?;
         let trial = Trial::wished(confirm_within.as_deref(), reject_limit.0)?;
         let own = Plan { trial, ..plan.clone().by(&caller.name) };
-        for hash in [&plan.hash, &own.hash] {
-            if let Some(answer) = self.repeated(hash, Some(&plan.summary)).await? {
-                return Ok(answer);
+        for plan in [&plan, &own] {
+            let before = applied_before(&self.0.reader().await?, plan).await;
+            if let Some(id) = self.0.answer(before)? {
+                return Ok(repeated(&plan.hash, id, Some(&plan.summary)));
             }
         }
         let import = match kept {
@@ -147,25 +149,15 @@ impl PlanApi {
     }
 }
 
-impl PlanApi {
-    /// The answer for a plan that is in the history already.
-    async fn repeated(
-        &self,
-        hash: &str,
-        summary: Option<&Summary>,
-    ) -> ApiResult<Option<Rendered<AppliedPlan>>> {
-        let db = self.0.reader().await?;
-        let before = self.0.answer(applied_as(&db, hash).await)?;
-        Ok(before.map(|id| {
-            Rendered::of(&AppliedPlan {
-                hash: hash.to_owned(),
-                revision: Some(id),
-                repeated: true,
-                verified: 0,
-                summary: summary.map(Like::of),
-            })
-        }))
-    }
+/// The answer for a plan that is in the history already.
+fn repeated(hash: &str, revision: i64, summary: Option<&Summary>) -> Rendered<AppliedPlan> {
+    Rendered::of(&AppliedPlan {
+        hash: hash.to_owned(),
+        revision: Some(revision),
+        repeated: true,
+        verified: 0,
+        summary: summary.map(Like::of),
+    })
 }
 
 /// The plan of a body, which has to be the one that the path names.

@@ -136,7 +136,7 @@ pub(crate) async fn apply_within(
     now: DateTime<Utc>,
 ) -> Result<Applied> {
     let head = lock_head(db).await?;
-    if let Some(id) = applied_as(db, &plan.hash).await? {
+    if let Some(id) = applied_before(db, plan).await? {
         return Ok(Applied::Before(id));
     }
     if plan.is_empty() {
@@ -155,14 +155,35 @@ pub(crate) async fn apply_within(
     Ok(Applied::Revision(id))
 }
 
-/// The revision that the plan of this hash has become, if it has been applied.
+/// The revision that `plan` has become, if it has been applied. It looks at what came after the
+/// revision that the plan was computed at, which is nothing for a plan that was just made.
 ///
 /// # Errors
 ///
 /// [`Error::Database`].
-pub async fn applied_as(db: &impl ConnectionTrait, plan_hash: &str) -> Result<Option<i64>> {
-    let earlier = revision::Entity::find().filter(revision::Column::PlanHash.eq(plan_hash));
-    Ok(earlier.one(db).await?.map(|it| it.id))
+pub async fn applied_before(db: &impl ConnectionTrait, plan: &Plan) -> Result<Option<i64>> {
+    with_plan(db, &plan.hash, plan.base.revision).await
+}
+
+/// The revision that the plan of this hash has become lately: among the newest 10,000.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub async fn applied_lately(db: &impl ConnectionTrait, plan_hash: &str) -> Result<Option<i64>> {
+    const LATELY: i64 = 10_000;
+    let newest = head(db).await?.revision;
+    with_plan(db, plan_hash, newest - LATELY).await
+}
+
+/// There is no index for this: every revision would pay for it with a page of its own.
+async fn with_plan(db: &impl ConnectionTrait, plan_hash: &str, after: i64) -> Result<Option<i64>> {
+    let found = revision::Entity::find()
+        .select_only()
+        .column(revision::Column::Id)
+        .filter(revision::Column::Id.gt(after))
+        .filter(revision::Column::PlanHash.eq(plan_hash));
+    Ok(found.into_tuple().one(db).await?)
 }
 
 /// The newest revision, and the history it belongs to.

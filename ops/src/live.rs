@@ -27,6 +27,7 @@ use crate::{Error, Result, bulk};
 
 mod confirm;
 mod connections;
+mod file_events;
 mod follow;
 mod index;
 mod kept_out;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::apply::{Applied, Channel, applied_as, apply_and_rewrite, head, refuse_stale};
+use crate::apply::{self, Applied, Channel, apply_and_rewrite, head, refuse_stale};
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::import::Import;
 use crate::plan::{Kind, Plan};
@@ -155,7 +155,7 @@ fn name_of(kind: Kind) -> &'static str {
 /// anything is copied for it.
 async fn applied_before(db: &Database, plan: &Plan) -> Result<Option<i64>> {
     let db = &db.connection;
-    let before = applied_as(db, &plan.hash).await?;
+    let before = apply::applied_before(db, plan).await?;
     if before.is_none() {
         refuse_stale(db, plan, &head(db).await?).await?;
     }

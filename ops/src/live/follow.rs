@@ -1,18 +1,19 @@
 //! Hearing of what others write: file events and `data_version` on SQLite, LISTEN on PostgreSQL,
 //! and a slow poll on both as the safety net. All of them are hints: the change log is the truth.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::postgres::PgListener;
 use sea_orm::sqlx::{self, Sqlite};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
+use super::file_events::FileEvents;
 use super::{Following, Shared};
 use crate::database::Location;
 use crate::{Error, Result};
@@ -42,11 +43,11 @@ const RETRY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)]
 const HINT_LASTS: Duration = Duration::from_millis(500);
 
 /// How soon it is looked again, at first.
-const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
 
 /// For how long after a transaction of our own the follower leaves looking to the writer: each
 /// page that it writes is a hint.
-const WRITER_LOOKS: Duration = Duration::from_millis(5);
+pub(super) const WRITER_LOOKS: Duration = Duration::from_millis(5);
 
 /// Follows the database until it is told to stop.
 pub(super) async fn run(
@@ -55,15 +56,14 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let hint = Arc::new(Notify::new());
-    // Dropped at the end of this function, which ends the events.
-    let (_watcher, listener) = match &shared.location {
-        _ if !following.enabled => (None, None),
-        Location::Sqlite(path) => (watch_folder(&shared, path, hint.clone()), None),
+    let listener = match &shared.location {
+        _ if !following.enabled => None,
+        Location::Sqlite(path) => watch_files(&shared, path, hint.clone()),
         Location::Postgres(url) => {
             shared.tell(|status| status.delivery = Delivery::Poll);
-            (None, Some(tokio::spawn(listen(shared.clone(), url.clone(), hint.clone()))))
+            Some(tokio::spawn(listen(shared.clone(), url.clone(), hint.clone())))
         }
-        Location::Memory => (None, None),
+        Location::Memory => None,
     };
     let mut eyes = Eyes { connection: None, version: None };
     let mut poll = interval_at(Instant::now() + following.poll, following.poll);
@@ -183,33 +183,24 @@ impl Eyes {
     }
 }
 
-/// Hints at every write to the database or its `-wal`.
-fn watch_folder(shared: &Shared, path: &Path, hint: Arc<Notify>) -> Option<RecommendedWatcher> {
-    let name = path.file_name()?.to_string_lossy().into_owned();
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_owned);
-    let is_ours = move |path: &PathBuf| {
-        let found = path.file_name().map(|it| it.to_string_lossy());
-        found.is_some_and(|it| it.strip_prefix(name.as_str()).is_some_and(|it| it != "-shm"))
+/// Hints at writes to the database or its `-wal`.
+fn watch_files(shared: &Arc<Shared>, path: &Path, hint: Arc<Notify>) -> Option<JoinHandle<()>> {
+    let lost = |shared: &Shared, error: std::io::Error| {
+        tracing::warn!(%error, "no file events: the database is asked from time to time");
+        shared.tell(|status| status.delivery = Delivery::Poll);
     };
-    let told = move |event: notify::Result<notify::Event>| {
-        let Ok(event) = event else { return };
-        if !event.kind.is_access() && event.paths.iter().any(&is_ours) {
-            hint.notify_one();
-        }
-    };
-    let watching = notify::recommended_watcher(told).and_then(|mut watcher| {
-        watcher.watch(&folder, RecursiveMode::NonRecursive)?;
-        Ok(watcher)
-    });
-    match watching {
-        Ok(watcher) => {
+    match FileEvents::of(path) {
+        Ok(events) => {
             shared.tell(|status| status.delivery = Delivery::FileEvents);
-            Some(watcher)
+            let shared = shared.clone();
+            Some(tokio::spawn(async move {
+                if let Err(error) = events.give(&shared, hint).await {
+                    lost(&shared, error);
+                }
+            }))
         }
         Err(error) => {
-            tracing::warn!(%error, "no file events: the database is asked from time to time");
-            shared.tell(|status| status.delivery = Delivery::Poll);
+            lost(shared, error);
             None
         }
     }
