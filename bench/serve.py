@@ -5,16 +5,20 @@ run beside the servers and take their share of the cores, of all servers the sam
 """
 
 import base64
+import contextlib
 import http.client
 import json
 import os
 import re
 import select
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -276,6 +280,84 @@ def searching(server):
     )
 
 
+@contextlib.contextmanager
+def backing_up(server):
+    """One backup of the service after the other, the last until it is done; says how many."""
+    stop, count = threading.Event(), [0]
+
+    def work():
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+
+        def ask(method, path, body=None, expected=201):
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read()
+            if answer.status != expected:
+                sys.exit(f"{method} {path}: {answer.status} {text}")
+
+        while not stop.is_set():
+            count[0] += 1
+            name = f"beside-{time.time_ns()}"
+            ask("POST", "/api/backups", json.dumps({"name": name}))
+            ask("DELETE", f"/api/backups/{name}", expected=204)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield count
+    finally:
+        stop.set()
+        thread.join()
+
+
+def writing(server):
+    """Seconds of writes, 100 a second."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    times, due = [], time.perf_counter()
+    for turn in range(SECONDS * 100):
+        due += 0.01
+        time.sleep(max(0, due - time.perf_counter()))
+        begin = time.perf_counter()
+        body = json.dumps({"value": turn})
+        connection.request("PUT", "/api/settings/beside.backups", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+        times.append(time.perf_counter() - begin)
+        assert answer.status == 200, text
+    return sorted(times)
+
+
+def beside_backups(server, pairs):
+    """Reads and writes while one backup of 100,000 settings follows the other, and without."""
+    key = urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/settings?limit=1").read()
+    url = f"http://127.0.0.1:{server.port}/api/settings/{json.loads(key)['items'][0]['key']}"
+    ratios, taken = [], 0
+    for turn in range(pairs + 1):
+        alone = wrk(url, connections=16)
+        with backing_up(server) as count:
+            beside = wrk(url, connections=16)
+        if turn:
+            ratios.append(1 - beside / alone)
+            taken += count[0]
+    ratios.sort()
+    alone = writing(server)
+    with backing_up(server):
+        beside = writing(server)
+    said = lambda times: f"{times[-1] * 1000:.0f} ms, p99 {times[int(len(times) * 0.99)] * 1000:.1f}"
+    return [
+        figure(
+            f"reads are slower beside backups, one after the other ({taken} in all)",
+            f"{statistics.median(ratios):.1%} ({ratios[0]:.1%} to {ratios[-1]:.1%})",
+            "under 5 %",
+        ),
+        figure(
+            "longest of 100 writes/s beside backups (without)",
+            f"{said(beside)} ({said(alone)})",
+            "no more than 50 ms longer",
+        ),
+    ]
+
+
 HANDSHAKE = (
     "GET /api/settings/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -362,28 +444,74 @@ def fanning_out(folder):
     ]
 
 
+@contextlib.contextmanager
+def postgres():
+    """A server with an empty database, by its URL."""
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda it: int(it.parent.name))
+    data, port = Path(tempfile.mkdtemp(prefix="setpoint-bench-postgres-")), free_port()
+    # It refuses to be run by root.
+    other = []
+    if os.geteuid() == 0:
+        shutil.chown(data, "postgres", "postgres")
+        other = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
+    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": data}
+    create = [str(programs / "initdb"), "-D", str(data), "-U", "setpoint", "-A", "trust"]
+    subprocess.run(other + create, **quiet)
+    command = [str(programs / "postgres"), "-D", str(data), "-p", str(port), "-k", str(data)]
+    server = subprocess.Popen(other + command, stderr=subprocess.DEVNULL, cwd=data)
+    url = f"postgres://setpoint@127.0.0.1:{port}/postgres"
+    while subprocess.run(["psql", url, "-c", ""], capture_output=True).returncode:
+        time.sleep(0.1)
+    try:
+        yield url
+    finally:
+        # At once: it has nothing that is to be kept.
+        server.send_signal(signal.SIGQUIT)
+        server.wait()
+        shutil.rmtree(data)
+
+
 def delivering(folder):
     """100 WebSockets, 100 writes a second, and raw SQL, by `setpoint load-test`.
 
     A tenth of its requests are writes; it measures from the moment a request was due."""
     place = folder / "deliver"
     place.mkdir()
-    command = [
-        str(SETPOINT), "load-test", "quick", "--users", "100", "--rps", "1000",
-        "--duration", f"{max(SECONDS * 3, 10)}s", "--json", "--out", str(place),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=place)
-    if not done.stdout.strip():
-        sys.exit(f"load-test failed: {done.stderr}")
-    measured = {row["what"]: row for row in json.loads(done.stdout)["measured"]}
 
-    def said(what):
-        row = measured[what]
-        return f"{row['p99_ms']:.1f} ms ({row['p50_ms']:.1f} ms, {row['count']:,} times)"
+    def load(*where):
+        command = [
+            str(SETPOINT), "load-test", "quick", "--users", "100", "--rps", "1000",
+            "--duration", f"{max(SECONDS * 3, 10)}s", "--json", "--out", str(place), *where,
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, cwd=place)
+        if not done.stdout.strip():
+            sys.exit(f"load-test failed: {done.stderr}")
+        measured = {row["what"]: row for row in json.loads(done.stdout)["measured"]}
 
+        def said(what):
+            row = measured[what]
+            return f"{row['p99_ms']:.1f} ms ({row['p50_ms']:.1f} ms, {row['count']:,} times)"
+
+        return said("delivery"), said("hot reload")
+
+    sqlite = load()
+    write_yaml(place / "settings.yaml", 541)
+    with postgres() as url:
+        there, port = ["--database", url], free_port()
+        command = [str(SETPOINT), "migrate", str(place / "settings.yaml"), *there]
+        subprocess.run(command, check=True, capture_output=True, cwd=place)
+        command = [str(SETPOINT), "serve", "--listen", f"127.0.0.1:{port}", *there]
+        server = Server(command, port, cwd=place)
+        server.wait("/ready")
+        of_postgres = load("--url", f"http://127.0.0.1:{port}", *there)
+        server.stop()
+    writes, updates = "write until 100 WebSockets have it, 100 writes/s: p99 (p50)", "UPDATE by"
+    heard = "until a WebSocket has it: p99 (p50)"
     return [
-        figure("write until 100 WebSockets have it, 100 writes/s: p99 (p50)", said("delivery"), "under 20 ms"),
-        figure("UPDATE by sqlite3 until a WebSocket has it: p99 (p50)", said("hot reload"), "under 25 ms"),
+        figure(writes, sqlite[0], "under 20 ms"),
+        figure(f"{updates} sqlite3 {heard}", sqlite[1], "under 25 ms"),
+        figure(f"the same with PostgreSQL, {writes}", of_postgres[0], "under 20 ms"),
+        figure(f"{updates} psql {heard}", of_postgres[1], "under 25 ms"),
     ]
 
 
@@ -395,6 +523,7 @@ def measure(folder, pairs):
     large, started = starting(folder, 100_000, "1 s", None)
     figures += started
     figures.append(searching(large))
+    figures += beside_backups(large, pairs)
     large.stop()
     figures += fanning_out(folder)
     figures += delivering(folder)
