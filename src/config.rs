@@ -13,6 +13,7 @@ use figment::providers::Serialized;
 use figment::{Figment, Metadata};
 use miette::Diagnostic;
 use setpoint_importers::{Limits, is_reference};
+use setpoint_ops::backup::{Bucket, Storage};
 use setpoint_ops::database::{Location, Settings};
 use setpoint_ops::job::Job;
 use setpoint_ops::schema::{Schema, Schemas};
@@ -24,6 +25,7 @@ use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 mod jobs;
 mod retention;
+mod s3;
 mod sections;
 mod values;
 
@@ -141,7 +143,12 @@ impl Loaded {
         }
     }
 
-    /// Where backups of this database go.
+    /// Where backups of this database are kept.
+    pub fn storage(&self) -> Storage {
+        Storage::new(self.backups(), self.config.backups.s3.clone().map(Bucket::new))
+    }
+
+    /// The folder of backups, and of originals before a file is changed.
     pub fn backups(&self) -> PathBuf {
         match self.location() {
             Location::Sqlite(path) => {

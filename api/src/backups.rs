@@ -213,7 +213,7 @@ impl Backups {
 }
 
 fn storage(service: &Service) -> Storage {
-    Storage::new(&service.setup.load().backups)
+    service.setup.load().backups.clone()
 }
 
 fn busy() -> ApiError {

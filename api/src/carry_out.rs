@@ -70,7 +70,7 @@ async fn finished(service: &Service, import: Import) -> Result<Done> {
     let live = &service.live;
     check(service, &import.plan)?;
     let db = live.writer()?;
-    let backups = service.setup.load().backups.clone();
+    let backups = service.setup.load().backups.folder().to_owned();
     if let Some(id) = applied_before(&db.connection, &import.plan).await? {
         let migrated = Migrated { applied: Applied::Before(id), originals: None, verified: 0 };
         return Ok(Done { plan: import.plan, migrated, kept: None });

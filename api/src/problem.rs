@@ -272,7 +272,13 @@ fn status_of_backup(error: &BackupError) -> StatusCode {
         | BackupError::NoSuchMoment { .. }
         | BackupError::NoSuchKeys { .. } => StatusCode::NOT_FOUND,
         BackupError::Exists { .. } | BackupError::Overtaken => StatusCode::CONFLICT,
-        BackupError::NoRoom { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        BackupError::NoRoom { .. }
+        | BackupError::NoBucket { .. }
+        | BackupError::NoCredentials { .. }
+        | BackupError::StoreFailed { .. }
+        | BackupError::StoreRefused { .. }
+        | BackupError::StoreUnreachable { .. }
+        | BackupError::WrongRegion { .. } => StatusCode::SERVICE_UNAVAILABLE,
         BackupError::NotVerified { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }

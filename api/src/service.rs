@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use getrandom::fill;
 use poem::http::StatusCode;
 use sea_orm::DatabaseTransaction;
+use setpoint_ops::backup::Storage;
 use setpoint_ops::database::Settings;
 use setpoint_ops::job;
 use setpoint_ops::live::{Live, Snapshot, View};
@@ -41,7 +42,7 @@ pub struct Setup {
     /// Of files that are imported.
     pub limits: Limits,
     /// Where backups are kept, and originals before a file is changed.
-    pub backups: PathBuf,
+    pub backups: Storage,
     /// How the database is opened besides, by what needs it for itself.
     pub database: Settings,
     /// The jobs, and what they look at.

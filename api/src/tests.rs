@@ -75,7 +75,7 @@ impl World {
             root: root.clone(),
             sources: sources(&root),
             limits: Limits::default(),
-            backups: root.join("backups"),
+            backups: Storage::new(root.join("backups"), None),
             database: settings,
             jobs: Arc::new(jobs(root.clone())),
             open: true,
@@ -207,7 +207,7 @@ fn jobs(root: PathBuf) -> job::Setup {
         ground: job::Ground {
             location: Location::Sqlite(root.join("setpoint.db")),
             settings: SETTINGS,
-            backups: Storage::new(root.join("backups")),
+            backups: Storage::new(root.join("backups"), None),
             retention: None,
             sources: sources(&root),
             root,

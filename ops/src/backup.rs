@@ -1,6 +1,6 @@
 //! Backups that are known to restore: taken, listed, read back, restored and removed.
 //!
-//! The archives are the truth. The table `backup` is a record of them: a folder of archives that is
+//! The archives are the truth, in a folder or in a bucket. The table `backup` is a record of them: a folder of archives that is
 //! moved to another machine lists and restores there. What is kept for how long is decided
 //! elsewhere.
 
@@ -12,9 +12,11 @@ use crate::verify::history;
 use crate::{Result, time};
 
 mod archive;
+mod bucket;
 mod content;
 mod create;
 mod error;
+mod folder;
 mod lines;
 mod list;
 mod manifest;
@@ -27,8 +29,10 @@ mod steps;
 mod storage;
 mod tables;
 mod tar;
+mod work;
 mod write;
 
+pub use bucket::{Bucket, S3};
 pub use create::{Foreseen, create, foresee};
 pub use error::BackupError;
 pub use list::{Listed, find, list};
@@ -84,7 +88,7 @@ pub struct Checked {
 /// # Errors
 ///
 /// [`BackupError::Unknown`], [`BackupError::Damaged`], [`BackupError::Newer`],
-/// [`BackupError::NoRoom`]; [`crate::Error::Unwritable`].
+/// [`BackupError::NoRoom`]; [`crate::Error::Unwritable`]; as [`Bucket`] has them.
 pub async fn verify(
     location: &Location,
     settings: Settings,
@@ -93,12 +97,12 @@ pub async fn verify(
     now: DateTime<Utc>,
 ) -> Result<Checked> {
     let checked = async {
-        let archive = Archive::open(storage, name)?;
+        let (file, work) = storage.open(name).await?;
+        let archive = Archive::of(file, name)?;
         let sha256 = archive.sha256()?;
         if record::is_other(location, settings, name, &sha256).await {
             return Err(archive.damaged(NOT_WRITTEN));
         }
-        let work = storage.work()?;
         let scratch = scratch::extract(storage, &work, &archive).await?;
         let scratch = scratch::open(&scratch).await?;
         let problems = history(&scratch.connection).await;
@@ -127,14 +131,15 @@ pub async fn verify(
 ///
 /// # Errors
 ///
-/// [`BackupError::BadName`], [`BackupError::Unknown`], [`crate::Error::Unwritable`].
+/// [`BackupError::BadName`], [`BackupError::Unknown`], [`crate::Error::Unwritable`]; as [`Bucket`]
+/// has them.
 pub async fn remove(
     location: &Location,
     settings: Settings,
     storage: &Storage,
     name: &str,
 ) -> Result<()> {
-    storage.remove(name)?;
+    storage.remove(name).await?;
     record::forget(location, settings, name).await;
     Ok(())
 }

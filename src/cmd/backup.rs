@@ -107,7 +107,7 @@ pub(super) async fn run(context: &Context, command: Command) -> miette::Result<E
 }
 
 fn storage(context: &Context) -> Storage {
-    Storage::new(context.loaded.backups())
+    context.loaded.storage()
 }
 
 async fn create(
@@ -127,8 +127,8 @@ async fn create(
     }
     console::show(format_args!("{}\n", made.name))?;
     let size = size(made.size_bytes);
-    let (revision, folder) = (made.manifest.revision, storage.folder().display());
-    console::tell(format_args!("revision {revision}, {size} in {folder}, read back whole"));
+    let (revision, place) = (made.manifest.revision, storage.place());
+    console::tell(format_args!("revision {revision}, {size} in {place}, read back whole"));
     Ok(Exit::Done)
 }
 

@@ -1,7 +1,7 @@
 use chrono::Utc;
 use clap::Subcommand;
 use serde::Serialize;
-use setpoint_ops::backup::{self, Stepped, Storage};
+use setpoint_ops::backup::{self, Stepped};
 use setpoint_ops::database::{self, Access};
 
 use super::{Context, Exit};
@@ -74,7 +74,7 @@ async fn status(context: &Context) -> miette::Result<Exit> {
 
 async fn up(context: &Context, no_backup: bool) -> miette::Result<Exit> {
     let (location, settings) = (context.location(), context.loaded.database_settings());
-    let storage = (!no_backup).then(|| Storage::new(context.loaded.backups()));
+    let storage = (!no_backup).then(|| context.loaded.storage());
     let author = context.author(None);
     let done = backup::up(&location, settings, storage.as_ref(), &author, Utc::now()).await?;
     let place = location.name();
@@ -104,7 +104,7 @@ async fn down(context: &Context, steps: u32, no_backup: bool, yes: bool) -> miet
     let (place, count) = (location.name(), console::counted(steps as usize, "step"));
     let question = format!("Take {count} of {place} back, with the data in their tables?");
     console::confirm(&question, yes)?;
-    let storage = (!no_backup).then(|| Storage::new(context.loaded.backups()));
+    let storage = (!no_backup).then(|| context.loaded.storage());
     let (author, now) = (context.author(None), Utc::now());
     let safe = backup::down(&location, settings, storage.as_ref(), steps, &author, now).await?;
     tell_backup(safe.as_ref());

@@ -42,6 +42,7 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
         }
     }
     checks.push(backups(context));
+    checks.extend(bucket(context).await);
     checks.extend(database(context).await);
 
     let failed = checks.iter().any(|it| !it.ok);
@@ -64,11 +65,27 @@ fn backups(context: &Context) -> Check {
     Check { check: "backups", ok: writable, says: folder.display().to_string() }
 }
 
+/// Where backups are kept, if that is not the folder.
+async fn bucket(context: &Context) -> Option<Check> {
+    context.loaded.config.backups.s3.as_ref()?;
+    let storage = context.loaded.storage();
+    Some(match storage.reach().await {
+        Ok(()) => Check { check: "bucket", ok: true, says: storage.place() },
+        Err(error) => Check { check: "bucket", ok: false, says: told(&error) },
+    })
+}
+
+/// What went wrong, and what to do.
+fn told(error: &setpoint_ops::Error) -> String {
+    let help = miette::Diagnostic::help(error).map(|it| format!("; {it}")).unwrap_or_default();
+    format!("{error}{help}")
+}
+
 async fn database(context: &Context) -> Vec<Check> {
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let bad = |error: setpoint_ops::Error| {
-        let help = miette::Diagnostic::help(&error).map(|it| format!("; {it}")).unwrap_or_default();
-        Check { check: "database", ok: false, says: format!("{error}{help}") }
+        let says = told(&error);
+        Check { check: "database", ok: false, says }
     };
     let db = match database::open(&location, Access::Read, settings).await {
         Ok(db) => db,

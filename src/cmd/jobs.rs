@@ -5,7 +5,6 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::Subcommand;
 use miette::miette;
-use setpoint_ops::backup::Storage;
 use setpoint_ops::database::{self, Access, Database};
 use setpoint_ops::job::{
     self, Ground, Holder, Job, Listed, Run, Scheduler, Setup, State, Store, named,
@@ -81,7 +80,7 @@ pub(super) fn ground(context: &Context) -> miette::Result<Ground> {
     Ok(Ground {
         location: context.location(),
         settings: context.loaded.database_settings(),
-        backups: Storage::new(context.loaded.backups()),
+        backups: context.loaded.storage(),
         retention: context.loaded.config.backups.retention.clone(),
         sources: sources::configured(context)?,
         root: context.loaded.root.clone(),

@@ -227,7 +227,7 @@ fn setup(
         root: loaded.root.clone(),
         sources: sources::configured(context)?,
         limits: loaded.limits(),
-        backups: loaded.backups(),
+        backups: jobs.ground.backups.clone(),
         database: loaded.database_settings(),
         jobs,
         open: is_local,

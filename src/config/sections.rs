@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use setpoint_importers::{Conversion, Limits, Mapping, Pattern};
+use setpoint_ops::backup::S3;
 use setpoint_ops::job::Declared;
 use setpoint_ops::retention::Policy;
 use validator::{Validate, ValidationError};
@@ -12,6 +13,7 @@ use validator::{Validate, ValidationError};
 use super::BASE;
 use super::jobs::Jobs;
 use super::retention::keeps_something;
+use super::s3::is_bucket;
 
 /// `setpoint.toml`
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
@@ -92,6 +94,9 @@ pub(crate) struct Backups {
     /// Which of them stay. Without it none is removed.
     #[validate(custom(function = "keeps_something"))]
     pub retention: Option<Policy>,
+    /// Where they are kept instead. The folder is then for the work on them.
+    #[validate(custom(function = "is_bucket"))]
+    pub s3: Option<S3>,
 }
 
 /// What `setpoint serve` does.
@@ -259,7 +264,7 @@ impl Default for Config {
                 depth: limits.depth,
                 alias_nodes: limits.alias_nodes,
             },
-            backups: Backups { folder: "backups".into(), retention: None },
+            backups: Backups { folder: "backups".into(), retention: None, s3: None },
             server: Server {
                 listen: "127.0.0.1:8080".to_owned(),
                 tls_cert: None,

@@ -136,6 +136,9 @@ fn flag(text: &str) -> Value {
     }
 }
 
+/// What is true or false.
+const SWITCHES: [&str; 3] = ["backups__s3__allow_http", "backups__s3__path_style", "server__watch"];
+
 /// A number where the key wants one: `SETPOINT_NAMESPACE=007` is a name.
 fn scalar(key: &str, text: &str) -> Value {
     let is_number = key.ends_with("_ms")
@@ -144,7 +147,7 @@ fn scalar(key: &str, text: &str) -> Value {
         || ["server__depth", "server__rate_per_second", "server__connections"].contains(&key);
     match text.parse::<u64>() {
         Ok(number) if is_number => number.into(),
-        _ if key == "server__watch" => flag(text),
+        _ if SWITCHES.contains(&key) => flag(text),
         // They count from -1. What is left of them is a length of time.
         _ if key.starts_with("backups__retention__keep_") => {
             text.parse::<i64>().map_or_else(|_| text.into(), Value::from)

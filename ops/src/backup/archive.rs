@@ -9,11 +9,12 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::manifest::{CONTENT, Engine, FORMAT, IMAGE, MANIFEST, MANIFEST_SUM, Manifest, Member};
+use super::storage::{BEGINNING_BYTES, Beginning, beginning_of};
 use super::{BackupError, Storage, tar, write};
 use crate::{Error, Result, hash};
 
 /// The largest manifest that is read.
-const MANIFEST_BYTES: u64 = 1 << 20;
+const MANIFEST_BYTES: u64 = BEGINNING_BYTES - tar::BLOCK_BYTES;
 
 /// An open archive.
 pub(super) struct Archive {
@@ -30,29 +31,22 @@ pub(super) struct Archive {
 /// # Errors
 ///
 /// As [`Storage::open`]; [`BackupError::Damaged`], [`BackupError::Newer`].
-pub(super) fn head(storage: &Storage, name: &str) -> Result<(Manifest, u64)> {
-    let file = storage.open(name)?;
-    let Head { manifest, .. } = Head::of(&file, name)?;
-    Ok((manifest, file.metadata().map_err(|it| damaged(name, it.to_string()))?.len()))
+pub(super) async fn head(storage: &Storage, name: &str) -> Result<(Manifest, u64)> {
+    let beginning = storage.beginning(name).await?;
+    let Head { manifest, .. } = Head::of(&beginning.bytes, name)?;
+    Ok((manifest, beginning.size_bytes))
 }
 
 impl Archive {
-    /// # Errors
-    ///
-    /// As [`head`].
-    pub(super) fn open(storage: &Storage, name: &str) -> Result<Self> {
-        let file = storage.open(name)?;
-        Self::of(file, name)
-    }
-
     /// The archive in `file`, which is called `name` where something is wrong with it.
     ///
     /// # Errors
     ///
     /// As [`head`].
     pub(super) fn of(file: File, name: &str) -> Result<Self> {
-        let Head { manifest, sum, end: mut at } = Head::of(&file, name)?;
-        let size_bytes = file.metadata().map_err(|it| damaged(name, it.to_string()))?.len();
+        let beginning = beginning_of(&file).map_err(|it| damaged(name, it.to_string()))?;
+        let Beginning { bytes, size_bytes } = beginning;
+        let Head { manifest, sum, end: mut at } = Head::of(&bytes, name)?;
         let wanted: &[&str] = match manifest.engine {
             Engine::Sqlite => &[CONTENT, IMAGE],
             Engine::Postgres => &[CONTENT],
@@ -126,12 +120,14 @@ struct Head {
 }
 
 impl Head {
-    fn of(file: &File, name: &str) -> Result<Self> {
-        let header = header_at(file, 0, name)?;
+    fn of(beginning: &[u8], name: &str) -> Result<Self> {
+        let short = || damaged(name, "its end is missing");
+        let (block, rest) = beginning.split_first_chunk().ok_or_else(short)?;
+        let header = tar::parse(block).map_err(|reason| damaged(name, reason))?;
         let header = header.filter(|it| it.name == MANIFEST && it.size_bytes <= MANIFEST_BYTES);
         let header = header.ok_or_else(|| damaged(name, "it does not begin with a manifest"))?;
-        let mut bytes = vec![0; usize::try_from(header.size_bytes).unwrap_or_default()];
-        file.read_exact_at(&mut bytes, tar::BLOCK_BYTES).map_err(|it| short(name, &it))?;
+        let length = usize::try_from(header.size_bytes).unwrap_or(usize::MAX);
+        let bytes = rest.get(..length).ok_or_else(short)?;
 
         #[derive(serde::Deserialize)]
         struct Versioned {
@@ -140,17 +136,17 @@ impl Head {
         // A newer one may say what is not known here, so this is asked first.
         let unlike =
             |error: serde_json::Error| damaged(name, format!("its manifest is none: {error}"));
-        let Versioned { format } = serde_json::from_slice(&bytes).map_err(unlike)?;
+        let Versioned { format } = serde_json::from_slice(bytes).map_err(unlike)?;
         if format > FORMAT {
             let what = format!("format {format}");
             return Err(BackupError::Newer { name: name.to_owned(), what }.into());
         }
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(unlike)?;
+        let manifest: Manifest = serde_json::from_slice(bytes).map_err(unlike)?;
         if manifest.revision < 0 {
             return Err(damaged(name, "its manifest tells of a revision below 0"));
         }
         let end = tar::padded(tar::BLOCK_BYTES + header.size_bytes);
-        Ok(Self { manifest, sum: write::sum(&bytes), end })
+        Ok(Self { manifest, sum: write::sum(bytes), end })
     }
 }
 

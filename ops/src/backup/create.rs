@@ -12,7 +12,8 @@ use tokio::task::spawn_blocking;
 use super::archive::Archive;
 use super::content::{Counts, given, panicked};
 use super::manifest::{CONTENT, Engine, FORMAT, IMAGE, Manifest, Member, NOTE_BYTES};
-use super::storage::{Work, unreadable};
+use super::storage::unreadable;
+use super::work::Work;
 use super::{BackupError, Storage, Verified, Wish, record, scratch, write};
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::plan::Author;
@@ -34,7 +35,7 @@ const MARGIN_BYTES: u64 = 1 << 20;
 ///
 /// [`BackupError::BadName`], [`BackupError::Exists`], [`BackupError::BadNote`],
 /// [`BackupError::NoRoom`], [`BackupError::NotVerified`]; [`Error::Unwritable`]; as
-/// [`database::open`]. There is no new backup then.
+/// [`super::Bucket`] has them and as [`database::open`]. There is no new backup then.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
     location: &Location,
@@ -58,7 +59,7 @@ pub(super) async fn take(
     author: &Author,
     now: DateTime<Utc>,
 ) -> Result<Verified> {
-    refuse(storage, &wish)?;
+    refuse(storage, &wish).await?;
     let work = storage.work()?;
     let taken = match location {
         Location::Sqlite(_) => of_sqlite(location, settings, storage, &work).await?,
@@ -93,7 +94,7 @@ pub(super) async fn take(
 
     let archive = Archive::of(File::open(&path).map_err(unreadable(&path))?, &name)?;
     scratch::extract(storage, &work, &archive).await.map_err(not_verified)?;
-    storage.keep(&name, &path)?;
+    storage.keep(&name, &path, &sha256).await?;
     Ok(Verified {
         name,
         size_bytes,
@@ -128,7 +129,7 @@ pub async fn foresee(
     wish: &Wish,
     now: DateTime<Utc>,
 ) -> Result<Foreseen> {
-    refuse(storage, wish)?;
+    refuse(storage, wish).await?;
     let look = async |db: &Database| {
         let snapshot = db.snapshot().await?;
         let needed_bytes = match location {
@@ -145,9 +146,10 @@ pub async fn foresee(
 }
 
 /// Refuses what can be refused before there is work.
-fn refuse(storage: &Storage, wish: &Wish) -> Result<()> {
-    if let Some(name) = &wish.name {
-        storage.refuse_taken(name)?;
+async fn refuse(storage: &Storage, wish: &Wish) -> Result<()> {
+    match &wish.name {
+        Some(name) => storage.refuse_taken(name).await?,
+        None => storage.reach().await?,
     }
     let note = wish.note.as_deref().unwrap_or_default();
     if note.contains('\0') {

@@ -75,6 +75,51 @@ pub enum BackupError {
     )]
     NoSuchKeys { name: String, patterns: String },
 
+    #[error("there is no variable {variable}, and {place} wants a key")]
+    #[diagnostic(
+        code(backup::no_credentials),
+        help(
+            "nothing was changed; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and \
+             AWS_SESSION_TOKEN if there is one"
+        )
+    )]
+    NoCredentials { variable: &'static str, place: String },
+
+    #[error("{place} cannot be reached: {reason}")]
+    #[diagnostic(
+        code(backup::store_unreachable),
+        help("nothing was changed; check [backups.s3] endpoint, the network, and that store")
+    )]
+    StoreUnreachable { place: String, reason: String },
+
+    #[error("{place} refuses access: {reason}")]
+    #[diagnostic(
+        code(backup::store_refused),
+        help(
+            "nothing was changed; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, what they \
+             may do there (list, get, put, delete), and the clock of this machine"
+        )
+    )]
+    StoreRefused { place: String, reason: String },
+
+    #[error("there is no bucket {place}")]
+    #[diagnostic(
+        code(backup::no_bucket),
+        help("nothing was changed; make it there, or mend [backups.s3] bucket or endpoint")
+    )]
+    NoBucket { place: String },
+
+    #[error("{place} is not in the region {region}")]
+    #[diagnostic(code(backup::wrong_region), help("nothing was changed; mend [backups.s3] region"))]
+    WrongRegion { place: String, region: String },
+
+    #[error("{place} answers {reason}")]
+    #[diagnostic(
+        code(backup::store_failed),
+        help("nothing was changed; try again, and look at what that store says of itself")
+    )]
+    StoreFailed { place: String, reason: String },
+
     #[error("others keep changing the settings")]
     #[diagnostic(
         code(backup::overtaken),

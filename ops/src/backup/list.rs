@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use setpoint_entity::backup;
 
@@ -10,7 +11,10 @@ use super::{BackupError, Manifest, Storage, archive, record};
 use crate::database::{Location, Settings};
 use crate::{Error, Result};
 
-/// An archive as it lies in its folder.
+/// How many archives are looked at together, where each has to be asked for.
+const AT_ONCE: usize = 8;
+
+/// An archive as it lies in its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
     pub name: String,
@@ -34,25 +38,28 @@ pub struct Listed {
 ///
 /// # Errors
 ///
-/// [`Error::Unreadable`] if the folder cannot be.
+/// [`Error::Unreadable`] if the folder cannot be; as [`super::Bucket`] has them.
 pub async fn list(
     location: &Location,
     settings: Settings,
     storage: &Storage,
 ) -> Result<Vec<Listed>> {
-    let names = storage.names()?;
+    let names = storage.names().await?;
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let known = record::all(location, settings).await;
     let known: HashMap<_, _> = known.iter().map(|it| (it.name.as_str(), it)).collect();
     let mut listed = Vec::new();
-    for name in names {
-        match look(storage, &name, known.get(name.as_str()).copied()) {
+    let looks = names.iter().map(|it| look(storage, it, known.get(it.as_str()).copied()));
+    let mut looks = stream::iter(looks).buffered(AT_ONCE);
+    while let Some(one) = looks.next().await {
+        match one {
             Err(Error::Backup(BackupError::Unknown { .. })) => {}
             one => listed.push(one?),
         }
     }
+    drop(looks);
     let age = |it: &Listed| it.manifest.as_ref().map(|it| it.created_at.clone());
     listed.sort_by_key(|it| (age(it), it.name.clone()));
     Ok(listed)
@@ -71,10 +78,10 @@ pub async fn find(
 ) -> Result<Listed> {
     refuse_bad_name(name)?;
     let known = record::all(location, settings).await;
-    look(storage, name, known.iter().find(|it| it.name == name))
+    look(storage, name, known.iter().find(|it| it.name == name)).await
 }
 
-fn look(storage: &Storage, name: &str, known: Option<&backup::Model>) -> Result<Listed> {
+async fn look(storage: &Storage, name: &str, known: Option<&backup::Model>) -> Result<Listed> {
     let mut one = Listed {
         name: name.to_owned(),
         manifest: None,
@@ -83,7 +90,7 @@ fn look(storage: &Storage, name: &str, known: Option<&backup::Model>) -> Result<
         pinned: known.is_some_and(|it| it.pinned_at.is_some()),
         problem: None,
     };
-    match archive::head(storage, name) {
+    match archive::head(storage, name).await {
         Ok((mut manifest, size_bytes)) => {
             one.pinned |= known.is_none() && manifest.pinned;
             manifest.pinned = one.pinned;

@@ -18,8 +18,8 @@ use setpoint_importers::Pattern;
 use super::archive::Archive;
 use super::create::take;
 use super::lines::{self, Lines};
-use super::storage::Work;
 use super::tables::{Fate, Shape};
+use super::work::Work;
 use super::{
     BackupError, Kind, Manifest, Moment, NOT_WRITTEN, Storage, Verified, Wish, record, replay,
     scratch,
@@ -96,9 +96,9 @@ impl Restore {
     ///
     /// As [`super::verify`]; [`BackupError::NoSuchMoment`].
     pub async fn open(storage: &Storage, name: &str, at: Option<&Moment>) -> Result<Self> {
-        let archive = Archive::open(storage, name)?;
+        let (file, work) = storage.open(name).await?;
+        let archive = Archive::of(file, name)?;
         let sha256 = archive.sha256()?;
-        let work = storage.work()?;
         let location = scratch::extract(storage, &work, &archive).await?;
         let Archive { name, manifest, .. } = archive;
         let scratch = scratch::open(&location).await?;
@@ -270,7 +270,7 @@ impl Restore {
                     // Somebody has written what the safety backup does not hold.
                     transaction.rollback().await?;
                     if let Some(useless) = safe.take() {
-                        storage.remove(&useless.name)?;
+                        storage.remove(&useless.name).await?;
                     }
                     continue;
                 }
@@ -298,7 +298,7 @@ impl Restore {
                 Error::Unanswered { .. } => {
                     tracing::warn!(backup = safe.name, "what was there before is in a backup");
                 }
-                _ => storage.remove(&safe.name)?,
+                _ => storage.remove(&safe.name).await?,
             }
         }
         done

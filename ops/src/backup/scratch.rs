@@ -12,9 +12,9 @@ use tokio::task::spawn_blocking;
 use super::archive::Archive;
 use super::content::{Counts, digest, panicked};
 use super::manifest::{CONTENT, Engine, IMAGE, Member};
-use super::storage::{Storage, Work};
 use super::tables::{Fate, Shape, TABLES};
-use super::{BackupError, lines};
+use super::work::Work;
+use super::{BackupError, Storage, lines};
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::{Error, Result, apply};
 

@@ -1,22 +1,23 @@
-//! Where archives are kept: a folder. An archive comes to it as a finished temporary file.
+//! Where archives are kept: a folder, or a bucket with the folder to work in. An archive comes to
+//! it as a finished temporary file.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
-use rustix::io::Errno;
-
-use super::BackupError;
+use super::work::Work;
+use super::{BackupError, Bucket, folder};
 use crate::{Error, Result};
 
 /// What the names of archives end in.
-const EXTENSION: &str = ".setpoint.tar";
+pub(super) const EXTENSION: &str = ".setpoint.tar";
 
-/// What the folders of those who work begin with. No backup can be called so.
-const WORK: &str = ".work-";
+/// How much is read of an archive to tell what it is.
+pub(super) const BEGINNING_BYTES: u64 = 1 << 16;
+
+/// What an archive is called that is fetched to be read.
+const FETCHED: &str = "fetched.tar";
 
 /// What is left free, whatever is taken; of a small disk a twentieth.
 const RESERVE_BYTES: u64 = 16 << 20;
@@ -25,112 +26,134 @@ const RESERVE_BYTES: u64 = 16 << 20;
 #[derive(Clone, Debug)]
 pub struct Storage {
     folder: PathBuf,
+    bucket: Option<Bucket>,
+}
+
+/// The beginning of an archive.
+pub(super) struct Beginning {
+    pub bytes: Vec<u8>,
+    /// Of the whole.
+    pub size_bytes: u64,
 }
 
 impl Storage {
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+    /// Archives are kept in `folder`; with a bucket they are kept there, and made and read in
+    /// `folder`.
+    pub fn new(folder: impl Into<PathBuf>, bucket: Option<Bucket>) -> Self {
+        Self { folder: folder.into(), bucket }
     }
 
+    /// The folder to work in.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Where archives are kept, for people.
+    pub fn place(&self) -> String {
+        match &self.bucket {
+            None => self.folder.display().to_string(),
+            Some(bucket) => bucket.place(),
+        }
+    }
+
+    /// Looks whether a bucket answers, and is there. A folder is made when it is needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bucket`] has them.
+    pub async fn reach(&self) -> Result<()> {
+        match &self.bucket {
+            None => Ok(()),
+            Some(bucket) => bucket.has("-").await.map(drop),
+        }
     }
 
     /// The names of all archives, in order.
     ///
     /// # Errors
     ///
-    /// [`Error::Unreadable`].
-    pub(super) fn names(&self) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        let entries = match fs::read_dir(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
-            entries => entries.map_err(unreadable(&self.folder))?,
+    /// [`Error::Unreadable`]; as [`Bucket`] has them.
+    pub(super) async fn names(&self) -> Result<Vec<String>> {
+        let mut names = match &self.bucket {
+            None => folder::names(&self.folder)?,
+            Some(bucket) => bucket.names().await?,
         };
-        for entry in entries {
-            let name = entry.map_err(unreadable(&self.folder))?.file_name();
-            let name = name.to_str().and_then(|it| it.strip_suffix(EXTENSION));
-            names.extend(name.filter(|it| is_name(it)).map(str::to_owned));
-        }
         names.sort();
         Ok(names)
     }
 
-    /// Opens an archive. A link is none, wherever it leads.
+    /// Opens an archive, and a folder to work on it in.
     ///
     /// # Errors
     ///
     /// [`BackupError::BadName`], [`BackupError::Unknown`], [`BackupError::Damaged`],
-    /// [`Error::Unreadable`].
-    pub(super) fn open(&self, name: &str) -> Result<File> {
+    /// [`Error::Unreadable`], [`Error::Unwritable`]; [`BackupError::NoRoom`] and as [`Bucket`] has
+    /// them.
+    pub(super) async fn open(&self, name: &str) -> Result<(File, Work)> {
         refuse_bad_name(name)?;
-        let path = self.path(name);
-        let damaged = |reason: &str| BackupError::Damaged {
-            name: name.to_owned(),
-            reason: reason.to_owned(),
+        let Some(bucket) = &self.bucket else {
+            let file = folder::open(&self.folder, name)?;
+            return Ok((file, self.work()?));
         };
-        match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(BackupError::Unknown { name: name.to_owned() }.into());
-            }
-            Ok(found) if !found.is_file() => return Err(damaged("it is no plain file").into()),
-            _ => {}
-        }
-        let nofollow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
-        let opened = OpenOptions::new().read(true).custom_flags(nofollow).open(&path);
-        opened.map_err(unreadable(&path))
+        let found = bucket.open(name).await?;
+        self.refuse_without_room(found.size_bytes())?;
+        let work = self.work()?;
+        let file = found.fetch(work.create(FETCHED)?, &work.path(FETCHED)).await?;
+        Ok((file, work))
     }
 
-    /// Makes the finished file at `temporary` the archive of that name, for good.
+    /// The beginning of an archive: as much of it as there is.
     ///
     /// # Errors
     ///
-    /// [`BackupError::Exists`], [`Error::Unwritable`].
-    pub(super) fn keep(&self, name: &str, temporary: &Path) -> Result<()> {
-        let path = self.path(name);
-        // A file that somebody has made meanwhile is not replaced.
-        let renamed = match renameat_with(CWD, temporary, CWD, &path, RenameFlags::NOREPLACE) {
-            // Not every file system can do that.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => fs::hard_link(temporary, &path),
-            renamed => renamed.map_err(io::Error::from),
+    /// As [`Storage::open`].
+    pub(super) async fn beginning(&self, name: &str) -> Result<Beginning> {
+        refuse_bad_name(name)?;
+        match &self.bucket {
+            None => {
+                let file = folder::open(&self.folder, name)?;
+                beginning_of(&file).map_err(unreadable(&self.folder))
+            }
+            Some(bucket) => bucket.beginning(name).await,
+        }
+    }
+
+    /// Makes the finished file at `temporary`, of that hash, the archive of that name, for good.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::Exists`], [`Error::Unwritable`]; as [`Bucket`] has them.
+    pub(super) async fn keep(&self, name: &str, temporary: &Path, sha256: &str) -> Result<()> {
+        match &self.bucket {
+            None => folder::keep(&self.folder, name, temporary),
+            Some(bucket) => bucket.keep(name, temporary, sha256).await,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// [`BackupError::BadName`], [`BackupError::Unknown`], [`Error::Unwritable`]; as [`Bucket`] has
+    /// them.
+    pub(super) async fn remove(&self, name: &str) -> Result<()> {
+        refuse_bad_name(name)?;
+        match &self.bucket {
+            None => folder::remove(&self.folder, name),
+            Some(bucket) => bucket.remove(name).await,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// [`BackupError::Exists`], [`BackupError::BadName`]; as [`Bucket`] has them.
+    pub(super) async fn refuse_taken(&self, name: &str) -> Result<()> {
+        refuse_bad_name(name)?;
+        let is_taken = match &self.bucket {
+            None => folder::has(&self.folder, name),
+            Some(bucket) => bucket.has(name).await?,
         };
-        match renamed {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(BackupError::Exists { name: name.to_owned() }.into());
-            }
-            renamed => renamed.map_err(Error::unwritable(&path))?,
-        }
-        let synced = self.sync();
-        if synced.is_err() {
-            // It may not last, so it is not there.
-            drop(fs::remove_file(&path));
-        }
-        synced
-    }
-
-    /// # Errors
-    ///
-    /// [`BackupError::Unknown`], [`Error::Unwritable`].
-    pub(super) fn remove(&self, name: &str) -> Result<()> {
-        refuse_bad_name(name)?;
-        let path = self.path(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(BackupError::Unknown { name: name.to_owned() }.into());
-            }
-            removed => removed.map_err(Error::unwritable(&path))?,
-        }
-        self.sync()
-    }
-
-    /// # Errors
-    ///
-    /// [`BackupError::Exists`], [`BackupError::BadName`].
-    pub(super) fn refuse_taken(&self, name: &str) -> Result<()> {
-        refuse_bad_name(name)?;
-        match fs::symlink_metadata(self.path(name)) {
-            Ok(_) => Err(BackupError::Exists { name: name.to_owned() }.into()),
-            Err(_) => Ok(()),
+        match is_taken {
+            true => Err(BackupError::Exists { name: name.to_owned() }.into()),
+            false => Ok(()),
         }
     }
 
@@ -140,42 +163,7 @@ impl Storage {
     ///
     /// [`Error::Unwritable`].
     pub(super) fn work(&self) -> Result<Work> {
-        let is_new = !self.folder.exists();
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
-        made.map_err(Error::unwritable(&self.folder))?;
-        if is_new {
-            // Nor is the folder there for good before what it lies in is on the disk.
-            let parents = self.folder.ancestors().skip(1).filter(|it| !it.as_os_str().is_empty());
-            for parent in parents {
-                drop(File::open(parent).and_then(|it| it.sync_all()));
-            }
-        }
-        self.clear()?;
-        loop {
-            let path = self.folder.join(format!("{WORK}{}", random_name()?));
-            let failed = || Error::unwritable(&path);
-            DirBuilder::new().mode(0o700).create(&path).map_err(failed())?;
-            // Whoever clears may have come between.
-            if let Some(lock) = locked(&path, FlockOperation::LockExclusive) {
-                return Ok(Work { path, _lock: lock });
-            }
-        }
-    }
-
-    /// Removes what killed runs have left. What somebody holds is in use.
-    fn clear(&self) -> Result<()> {
-        for entry in fs::read_dir(&self.folder).map_err(Error::unwritable(&self.folder))? {
-            let entry = entry.map_err(Error::unwritable(&self.folder))?;
-            let path = entry.path();
-            let is_work = entry.file_name().to_string_lossy().starts_with(WORK)
-                && entry.file_type().is_ok_and(|it| it.is_dir());
-            if is_work && let Some(_lock) = locked(&path, FlockOperation::NonBlockingLockExclusive)
-            {
-                tracing::info!(folder = %path.display(), "cleared what a killed run has left");
-                fs::remove_dir_all(&path).map_err(Error::unwritable(&path))?;
-            }
-        }
-        Ok(())
+        Work::new(&self.folder)
     }
 
     /// Refuses a work that needs more room than there is.
@@ -201,69 +189,20 @@ impl Storage {
         let free_bytes = found.f_bavail.saturating_mul(found.f_frsize);
         Some(free_bytes.saturating_sub(reserve_bytes))
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}{EXTENSION}"))
-    }
-
-    fn sync(&self) -> Result<()> {
-        let synced = File::open(&self.folder).and_then(|it| it.sync_all());
-        synced.map_err(Error::unwritable(&self.folder))
-    }
 }
 
-/// A folder to work in, which is gone when this is dropped. It is held by a lock, so that
-/// nobody else takes it for one that was left behind.
-pub(super) struct Work {
-    path: PathBuf,
-    _lock: OwnedFd,
+/// As much of the beginning of `file` as there is.
+pub(super) fn beginning_of(file: &File) -> io::Result<Beginning> {
+    let size_bytes = file.metadata()?.len();
+    let length = usize::try_from(size_bytes.min(BEGINNING_BYTES)).unwrap_or_default();
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(Beginning { bytes, size_bytes })
 }
 
-impl Work {
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-
-    /// A new file that only its owner may read.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unwritable`].
-    pub(super) fn create(&self, name: &str) -> Result<File> {
-        let path = self.path(name);
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create_new(true).mode(0o600);
-        options.open(&path).map_err(Error::unwritable(&path))
-    }
-
-    /// Makes room. What is not there needs none.
-    pub(super) fn remove(&self, name: &str) {
-        drop(fs::remove_file(self.path(name)));
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        // What stays behind is cleared by the next run.
-        drop(fs::remove_dir_all(&self.path));
-    }
-}
-
-/// The lock of the folder at `path`, if it can be had and the folder is still there.
-fn locked(path: &Path, how: FlockOperation) -> Option<OwnedFd> {
-    let folder = File::open(path).ok()?;
-    let own = folder.metadata().ok()?;
-    let folder = OwnedFd::from(folder);
-    flock(&folder, how).ok()?;
-    let there = fs::symlink_metadata(path).ok()?;
-    ((own.dev(), own.ino()) == (there.dev(), there.ino())).then_some(folder)
-}
-
-fn random_name() -> Result<String> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::NoRandomness { reason: error.to_string() })?;
-    Ok(format!("{:016x}", u64::from_le_bytes(bytes)))
+/// The name of the archive that is called `file` where it lies, if it is one.
+pub(super) fn name_in(file: &str) -> Option<&str> {
+    file.strip_suffix(EXTENSION).filter(|it| is_name(it))
 }
 
 /// # Errors
@@ -294,22 +233,6 @@ pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_killed_run_has_left_is_cleared_and_what_is_in_use_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let storage = Storage::new(folder.path());
-        let in_use = storage.work().unwrap();
-        in_use.create("archive").unwrap();
-        let left = folder.path().join(".work-0123456789abcdef");
-        fs::create_dir(&left).unwrap();
-        fs::write(left.join("archive"), "half").unwrap();
-
-        let other = storage.work().unwrap();
-
-        assert!(!left.exists());
-        assert!(in_use.path("archive").exists() && other.path.exists());
-    }
 
     #[test]
     fn names_are_of_letters_digits_and_little_else() {
