@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the machine lacks, from Debian's packages and crates.io.
+# Installs what the tests need and the machine lacks, from Debian's packages, crates.io and PyPI.
 # Says what it installs; does nothing where nothing is missing. As root, or with sudo.
 #
 #   scripts/setup-test.sh         for `make test`
@@ -62,6 +62,18 @@ if ((${#missing[@]})); then
     "${root[@]}" apt-get update -qq
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+fi
+
+if [[ ${1:-} != build ]]; then
+    # An S3-compatible server, for the tests of backups in a bucket.
+    store=${CARGO_TARGET_DIR:-target}/s3-venv
+    wanted=$(dirname "$0")/s3.txt
+    if ! cmp -s "$wanted" "$store/installed.txt"; then
+        echo "setup: installing moto, an S3-compatible server, from PyPI into $store"
+        python3 -m venv --clear "$store"
+        "$store/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$wanted"
+        cp "$wanted" "$store/installed.txt"
+    fi
 fi
 
 if [[ ${1:-} != build ]] && ! cargo nextest --version >/dev/null 2>&1; then

@@ -13,7 +13,9 @@ mod moments;
 mod older;
 mod prune;
 mod restored;
+mod s3;
 mod served;
+mod store;
 
 on_both![
     a_backup_is_taken_read_back_and_listed,

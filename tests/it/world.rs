@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -21,6 +21,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_setpoint");
 pub struct World {
     folder: TempDir,
     postgres: Option<postgres::Database>,
+    /// What the program finds in its environment besides.
+    variables: Mutex<Vec<(&'static str, String)>>,
 }
 
 /// How a run of the program ended, with everything masked that differs from run to run.
@@ -36,7 +38,8 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 
 impl World {
     pub fn sqlite() -> Self {
-        Self { folder: TempDir::new().unwrap(), postgres: None }
+        let (folder, variables) = (TempDir::new().unwrap(), Mutex::default());
+        Self { folder, postgres: None, variables }
     }
 
     pub fn postgres() -> Self {
@@ -55,6 +58,13 @@ impl World {
 
     pub fn is_postgres(&self) -> bool {
         self.postgres.is_some()
+    }
+
+    /// Puts a variable into the environment of the program, in place of what it was.
+    pub fn set_variable(&self, name: &'static str, text: &str) {
+        let mut variables = self.variables.lock().unwrap();
+        variables.retain(|it| it.0 != name);
+        variables.push((name, text.to_owned()));
     }
 
     pub fn folder(&self) -> &Path {
@@ -135,6 +145,7 @@ impl World {
         let mut command = Command::new(PROGRAM);
         command.current_dir(self.folder()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(self.variables.lock().unwrap().iter().map(|(name, text)| (name, text)));
         command.args(["--actor", "ann", "--database", &self.database()]);
         command.args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

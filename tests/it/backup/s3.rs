@@ -1,0 +1,261 @@
+//! Backups in a bucket. The server of these tests looks at signatures, rights, conditions, ranges
+//! and parts; not at regions.
+
+use std::fs;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use super::store::Store;
+use super::{assert_sound, ready, settings};
+use crate::serve::Server;
+use crate::world::{World, free_address, text};
+
+on_both![
+    a_backup_is_made_in_the_bucket_and_restored_from_it,
+    jobs_and_the_service_work_on_the_bucket,
+];
+
+/// As [`ready`], with backups in a bucket.
+fn kept(world: &World) -> Store {
+    ready(world);
+    let store = Store::start();
+    store.keeps(world, "");
+    store
+}
+
+fn names(world: &World) -> Vec<String> {
+    let listed = world.json(&["backup", "list"]);
+    listed.as_array().unwrap().iter().map(|it| text(&it["name"]).to_owned()).collect()
+}
+
+fn a_backup_is_made_in_the_bucket_and_restored_from_it(world: &World) {
+    let store = kept(world);
+    let before = settings(world);
+
+    let made = world.json(&["backup", "create", "first"]);
+
+    assert_eq!(store.names(), ["live/first.setpoint.tar"]);
+    assert_eq!(made["size_bytes"], store.get("live/first.setpoint.tar").len());
+    let listed = world.json(&["backup", "list"]);
+    assert_eq!((&listed[0]["sha256"], &listed[0]["revision"]), (&Value::Null, &5.into()));
+    assert_eq!(listed[0]["verified_at"], made["verified_at"]);
+    assert!(world.ok(&["backup", "verify", "first"]).starts_with("first: whole"));
+    world.ok(&["set", "http.port", "1"]);
+    let done = world.json(&["backup", "restore", "first", "--yes"]);
+    assert_eq!(settings(world), before);
+    let safe = text(&done["safety_backup"]);
+    assert_eq!(names(world), ["first", safe]);
+    // The folder is for the work alone.
+    let left = fs::read_dir(world.path("backups")).unwrap();
+    let left: Vec<_> = left.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(left.iter().all(|it| it.starts_with("pre_migration")), "{left:?}");
+    assert_sound(world);
+}
+
+fn jobs_and_the_service_work_on_the_bucket(world: &World) {
+    let store = kept(world);
+    let jobs = ["backup", "verify-backups", "retention"];
+    let jobs =
+        jobs.map(|it| format!("[[job]]\nname = '{it}'\nverb = '{it}'\ncron = '0 3 1 1 *'\n"));
+    store.keeps(world, &format!("[backups.retention]\nkeep_last = 1\n{}", jobs.concat()));
+    world.ok(&["backup", "create", "old"]);
+
+    world.ok(&["jobs", "run", "backup"]);
+    world.ok(&["jobs", "run", "verify-backups"]);
+    world.ok(&["jobs", "run", "retention"]);
+
+    let newest = names(world);
+    assert!(newest.len() == 1 && newest[0].ends_with("-r5"), "{newest:?}");
+    let admin = world.ok(&["token", "create", "admin", "--role", "admin"]);
+    let server = Server::start(world).with_token(admin.trim_end());
+    let send = |method: &str, path: &str, status: u16| {
+        let answer = server.send(method, &format!("/api/backups{path}"), "{\"name\": \"own\"}");
+        assert_eq!(answer.status, status, "{method} {path}: {answer}");
+        answer
+    };
+    send("POST", "", 201);
+    send("POST", "/own/verify", 200);
+    assert_eq!(send("GET", "", 200).json()[1]["name"], "own");
+    assert_eq!(send("GET", "/none", 404).json()["code"], "backup::unknown");
+    send("DELETE", "/own", 204);
+    assert_eq!(send("DELETE", "/own", 404).json()["code"], "backup::unknown");
+    assert_eq!(store.names(), [format!("live/{}.setpoint.tar", newest[0])]);
+}
+
+/// Settings that do not become small: their archive goes in parts.
+fn large(world: &World) {
+    let script = "head -c 3000000 /dev/urandom | base64 -w 100000 | sed 's/.*/- &/'";
+    let made = std::process::Command::new("sh").args(["-c", script]).output().unwrap();
+    world.migrate(&format!("noise:\n{}", String::from_utf8(made.stdout).unwrap()));
+}
+
+#[test]
+fn a_large_archive_goes_in_parts_and_none_is_left_behind() {
+    let (world, store) = (World::sqlite(), Store::start());
+    large(&world);
+    store.keeps(&world, "");
+
+    world.ok(&["backup", "create", "first"]);
+
+    let seen = store.seen();
+    let parts = seen.iter().filter(|it| *it == "PUT -").count();
+    assert!(parts > 1 && !seen.contains(&"PUT *".to_owned()), "{seen:?}");
+    assert!(seen.contains(&"POST *".to_owned()), "{seen:?}");
+    assert_eq!(store.uploads(), 0);
+    world.ok(&["backup", "verify", "first"]);
+
+    store.trouble(&json!({"fail": "PUT"}));
+    let refusal = world.refusal(&["backup", "create", "second"]);
+    assert!(refusal.starts_with("1 backup::store_failed; "), "{refusal}");
+    assert_eq!((names(&world), store.uploads()), (vec!["first".to_owned()], 0.into()));
+}
+
+#[test]
+fn an_archive_that_somebody_else_makes_meanwhile_is_not_replaced() {
+    let store = Store::start();
+    let (small, large_one) = (World::sqlite(), World::sqlite());
+    ready(&small);
+    large(&large_one);
+    for (name, world) in [("whole", small), ("parts", large_one)] {
+        store.keeps(&world, "");
+        let there = format!("live/{name}.setpoint.tar");
+        store.trouble(&json!({"race": there}));
+
+        let refusal = world.refusal(&["backup", "create", name]);
+
+        assert!(refusal.starts_with("1 backup::exists; "), "{refusal}");
+        assert_eq!((store.get(&there), store.uploads()), (b"another".to_vec(), 0.into()));
+        let again = world.refusal(&["backup", "create", name]);
+        assert!(again.starts_with("1 backup::exists; "), "{again}");
+    }
+}
+
+#[test]
+fn what_the_store_does_not_hold_as_it_was_sent_is_no_backup() {
+    let world = World::sqlite();
+    let store = kept(&world);
+    store.trouble(&json!({"corrupt": true}));
+
+    let refusal = world.refusal(&["backup", "create", "first"]);
+
+    assert_snapshot!(refusal, @"1 backup::not_verified; the new backup does not restore: the store does not hold what was sent; it was not kept; look at `setpoint verify` and at the disk, then try again");
+    assert!(store.names().is_empty());
+}
+
+#[test]
+fn what_else_lies_in_the_bucket_is_left_alone_whatever_it_is_called() {
+    let world = World::sqlite();
+    let store = kept(&world);
+    world.ok(&["backup", "create", "first"]);
+    world.ok(&["backup", "create", "second"]);
+    let foreign = [
+        "first.setpoint.tar",
+        "live//deep.setpoint.tar",
+        "live/../up.setpoint.tar",
+        "live/.hidden.setpoint.tar",
+        "live/-dash.setpoint.tar",
+        "live/a\nb.setpoint.tar",
+        "live/below/first.setpoint.tar",
+        "live/first",
+        "live/first.setpoint.tar.bak",
+        "live/notes.txt",
+        "live/ü.setpoint.tar",
+    ];
+    for name in foreign {
+        store.put(name, b"foreign");
+    }
+    store.fill("live/many-", 1100);
+
+    assert_eq!(names(&world), ["first", "second"]);
+    let refusal = world.refusal(&["backup", "verify", "notes.txt"]);
+    assert!(refusal.starts_with("1 backup::unknown; "), "{refusal}");
+    store.keeps(&world, "[backups.retention]\nkeep_last = 1\n");
+    world.ok(&["backup", "prune", "--yes"]);
+    assert_eq!(names(&world), ["second"]);
+    let left = store.names();
+    assert!(foreign.iter().all(|it| left.contains(&(*it).to_owned())), "{left:?}");
+}
+
+#[test]
+fn what_is_no_whole_archive_in_the_bucket_is_listed_as_such() {
+    let world = World::sqlite();
+    let store = kept(&world);
+    world.ok(&["backup", "create", "first"]);
+    let whole = store.get("live/first.setpoint.tar");
+
+    for end in [0, 300, 600, 20_000, whole.len() - 1025] {
+        store.put("live/strange.setpoint.tar", &whole[..end]);
+
+        let listed = world.json(&["backup", "list"]);
+        assert_eq!(listed.as_array().unwrap().len(), 2, "cut at {end}");
+        for arguments in
+            [&["backup", "verify", "strange"][..], &["backup", "restore", "strange", "--yes"]]
+        {
+            let refusal = world.refusal(arguments);
+            assert!(refusal.starts_with("1 backup::damaged; "), "cut at {end}: {refusal}");
+        }
+    }
+    assert_sound(&world);
+}
+
+#[test]
+fn a_store_that_refuses_or_is_not_there_is_told_and_the_key_is_not() {
+    let world = World::sqlite();
+    let store = kept(&world);
+    world.ok(&["backup", "create", "first"]);
+    let address = free_address().to_string();
+    let told = |case: &str| {
+        let mut said = String::new();
+        for arguments in [
+            &["backup", "create", "second"][..],
+            &["backup", "create"],
+            &["backup", "list"],
+            &["backup", "verify", "first"],
+            &["backup", "restore", "first", "--yes"],
+        ] {
+            let refusal = world.refusal(arguments);
+            let refusal = refusal.replace(&store.url, "[store]").replace(&address, "[nowhere]");
+            assert!(said.is_empty() || said == refusal, "{case}: {refusal}");
+            said = refusal;
+        }
+        assert!(!said.contains(&store.id) && !said.contains("wrong"), "{said}");
+        said
+    };
+
+    world.set_variable("AWS_SECRET_ACCESS_KEY", "wrong");
+    assert_snapshot!(told("wrong secret"), @"1 backup::store_refused; s3://backups/live at [store] refuses access: 403 SignatureDoesNotMatch; nothing was changed; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, what they may do there (list, get, put, delete), and the clock of this machine");
+    world.set_variable("AWS_SECRET_ACCESS_KEY", "");
+    assert_snapshot!(told("no secret"), @"1 backup::no_credentials; there is no variable AWS_SECRET_ACCESS_KEY, and s3://backups/live at [store] wants a key; nothing was changed; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN if there is one");
+    store.keeps(&world, "");
+    let written = world.read("setpoint.toml");
+    world.write("setpoint.toml", written.replace("'backups'", "'elsewhere'"));
+    assert_snapshot!(told("no bucket"), @"1 backup::no_bucket; there is no bucket s3://elsewhere/live at [store]; nothing was changed; make it there, or mend [backups.s3] bucket or endpoint");
+    let nowhere = format!("http://{address}");
+    world.write("setpoint.toml", written.replace(&store.url, &nowhere));
+    assert_snapshot!(told("nobody there"), @"1 backup::store_unreachable; s3://backups/live at http://[nowhere] cannot be reached: no connection can be made: Connection refused (os error 111); nothing was changed; check [backups.s3] endpoint, the network, and that store");
+    world.write("setpoint.toml", &written);
+    assert_eq!((names(&world), store.names().len()), (vec!["first".to_owned()], 1));
+}
+
+#[test]
+fn the_configuration_names_the_bucket_and_the_key_is_nowhere() {
+    let world = World::sqlite();
+    let store = kept(&world);
+    world.ok(&["backup", "create", "first"]);
+
+    let shown = [&["config", "show"][..], &["doctor"], &["backup", "list", "--json"]];
+    let shown = shown.map(|it| world.run(it).to_string()).concat();
+
+    assert!(shown.contains(r#""bucket":"backups""#), "{shown}");
+    assert!(shown.contains(&format!("ok     s3://backups/live at {}", store.url)), "{shown}");
+    let files = world.files().into_values().flatten().collect::<Vec<_>>();
+    let files = String::from_utf8_lossy(&files);
+    for secret in [&store.secret, &store.id] {
+        assert!(!shown.contains(secret.as_str()) && !files.contains(secret.as_str()));
+    }
+    world.write("setpoint.toml", "[backups.s3]\nbucket = 'b'\nendpoint = 'http://s3.test'\n");
+    assert_snapshot!(world.refusal(&["backup", "list"]), @"1 config::invalid; `backups.s3` in setpoint.toml: has an endpoint that others on the way can read: use https://, or say allow_http = true; mend it there; nothing was done");
+    world.write("setpoint.toml", "[backups.s3]\nbucket = 'b'\nendpoint = 'https://a:b@s3.test'\n");
+    assert!(!world.refusal(&["backup", "list"]).contains("a:b"));
+}
