@@ -7,9 +7,10 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::background::in_background;
 use crate::database::{Location, Settings};
 use crate::verify::history;
-use crate::{Result, time};
+use crate::{Error, Result, time};
 
 mod archive;
 mod bucket;
@@ -88,7 +89,7 @@ pub struct Checked {
 /// # Errors
 ///
 /// [`BackupError::Unknown`], [`BackupError::Damaged`], [`BackupError::Newer`],
-/// [`BackupError::NoRoom`]; [`crate::Error::Unwritable`]; as [`Bucket`] has them.
+/// [`BackupError::NoRoom`]; [`Error::Unwritable`]; as [`Bucket`] has them.
 pub async fn verify(
     location: &Location,
     settings: Settings,
@@ -103,10 +104,18 @@ pub async fn verify(
         if record::is_other(location, settings, name, &sha256).await {
             return Err(archive.damaged(NOT_WRITTEN));
         }
-        let scratch = scratch::extract(storage, &work, &archive).await?;
-        let scratch = scratch::open(&scratch).await?;
-        let problems = history(&scratch.connection).await;
-        scratch.close().await?;
+        let reading = {
+            let storage = storage.clone();
+            move || async move {
+                let scratch = scratch::extract(&storage, &work, &archive).await?;
+                let scratch = scratch::open(&scratch).await?;
+                let problems = history(&scratch.connection).await;
+                scratch.close().await?;
+                Ok::<_, Error>((archive, problems?))
+            }
+        };
+        let read = in_background(reading).await;
+        let (archive, problems) = read.map_err(Error::unwritable(storage.folder()))??;
         let verified = Verified {
             name: name.to_owned(),
             size_bytes: archive.size_bytes,
@@ -114,12 +123,12 @@ pub async fn verify(
             verified_at: time::stamp(now),
             manifest: archive.manifest,
         };
-        Ok(Checked { verified, problems: problems? })
+        Ok(Checked { verified, problems })
     };
     let checked = checked.await;
     match &checked {
         Ok(checked) => record::keep(location, settings, &checked.verified).await,
-        Err(crate::Error::Backup(BackupError::Damaged { .. })) => {
+        Err(Error::Backup(BackupError::Damaged { .. })) => {
             record::doubt(location, settings, name).await;
         }
         Err(_) => {}
@@ -131,7 +140,7 @@ pub async fn verify(
 ///
 /// # Errors
 ///
-/// [`BackupError::BadName`], [`BackupError::Unknown`], [`crate::Error::Unwritable`]; as [`Bucket`]
+/// [`BackupError::BadName`], [`BackupError::Unknown`], [`Error::Unwritable`]; as [`Bucket`]
 /// has them.
 pub async fn remove(
     location: &Location,

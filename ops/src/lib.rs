@@ -6,6 +6,7 @@
 pub mod adopt;
 pub mod apply;
 pub mod audit;
+mod background;
 pub mod backup;
 pub mod confirm;
 pub mod database;

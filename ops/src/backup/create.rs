@@ -15,6 +15,7 @@ use super::manifest::{CONTENT, Engine, FORMAT, IMAGE, Manifest, Member, NOTE_BYT
 use super::storage::unreadable;
 use super::work::Work;
 use super::{BackupError, Storage, Verified, Wish, record, scratch, write};
+use crate::background::in_background;
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::plan::Author;
 use crate::{Error, Result, apply, time};
@@ -45,12 +46,19 @@ pub async fn create(
     author: &Author,
     now: DateTime<Utc>,
 ) -> Result<Verified> {
-    let verified = take(location, settings, storage, wish, author, now).await?;
+    refuse(storage, &wish).await?;
+    let making = {
+        let (location, storage, author) = (location.clone(), storage.clone(), author.clone());
+        move || async move { make(&location, settings, &storage, wish, &author, now).await }
+    };
+    let made = in_background(making).await.map_err(Error::unwritable(storage.folder()))??;
+    let verified = made.keep(storage).await?;
     record::keep(location, settings, &verified).await;
     Ok(verified)
 }
 
-/// As [`create`], and writes nothing to the database.
+/// As [`create`], at once and not when nobody else wants to run, and writes nothing to the
+/// database.
 pub(super) async fn take(
     location: &Location,
     settings: Settings,
@@ -60,6 +68,31 @@ pub(super) async fn take(
     now: DateTime<Utc>,
 ) -> Result<Verified> {
     refuse(storage, &wish).await?;
+    make(location, settings, storage, wish, author, now).await?.keep(storage).await
+}
+
+/// An archive that was read back, and is not kept yet.
+struct Made {
+    verified: Verified,
+    work: Work,
+}
+
+impl Made {
+    async fn keep(self, storage: &Storage) -> Result<Verified> {
+        let Self { verified, work } = self;
+        storage.keep(&verified.name, &work.path(ARCHIVE), &verified.sha256).await?;
+        Ok(verified)
+    }
+}
+
+async fn make(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    wish: Wish,
+    author: &Author,
+    now: DateTime<Utc>,
+) -> Result<Made> {
     let work = storage.work()?;
     let taken = match location {
         Location::Sqlite(_) => of_sqlite(location, settings, storage, &work).await?,
@@ -94,14 +127,9 @@ pub(super) async fn take(
 
     let archive = Archive::of(File::open(&path).map_err(unreadable(&path))?, &name)?;
     scratch::extract(storage, &work, &archive).await.map_err(not_verified)?;
-    storage.keep(&name, &path, &sha256).await?;
-    Ok(Verified {
-        name,
-        size_bytes,
-        sha256,
-        verified_at: time::stamp(now),
-        manifest: archive.manifest,
-    })
+    let (verified_at, manifest) = (time::stamp(now), archive.manifest);
+    let verified = Verified { name, size_bytes, sha256, verified_at, manifest };
+    Ok(Made { verified, work })
 }
 
 /// What [`create`] would do.
