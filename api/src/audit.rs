@@ -25,6 +25,8 @@ struct Verdict {
     revisions: i64,
     /// Edits made in SQL that the next writer will seal.
     unsealed: i64,
+    /// Those that retention has removed: the chain goes on over them.
+    removed: i64,
     /// The hash of the newest sealed revision: the thing to keep elsewhere.
     head_hash: String,
     /// The first revision that is not what was written; null if all are.

@@ -42,7 +42,7 @@ pub(crate) fn may(caller: &Caller, role: Role, plan: &Plan) -> ApiResult<()> {
 /// is for admins.
 pub(crate) fn role_for(kind: Kind) -> Role {
     match kind {
-        Kind::Import | Kind::Adopt | Kind::Restore => Role::Admin,
+        Kind::Import | Kind::Adopt | Kind::Restore | Kind::Retention => Role::Admin,
         Kind::Edit | Kind::Preset | Kind::Revert | Kind::Reset => Role::Editor,
     }
 }

@@ -215,6 +215,7 @@ fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::UnknownKey { .. }
         | Error::UnknownRevision { .. }
+        | Error::Pruned { .. }
         | Error::UnknownLayer { .. }
         | Error::NeverImported { .. }
         | Error::UnknownToken { .. }

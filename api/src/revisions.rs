@@ -37,7 +37,7 @@ struct RevisionShape {
     actor: String,
     /// The door it came through: `cli`, `api`, `panel`, `job` or `sql`.
     channel: String,
-    /// `import`, `edit`, `preset`, `revert`, `reset` or `adopt`.
+    /// `import`, `edit`, `preset`, `revert`, `reset`, `adopt`, `restore` or `retention`.
     kind: String,
     #[oai(nullable)]
     reason: Option<String>,

@@ -209,6 +209,8 @@ fn jobs(root: PathBuf) -> job::Setup {
             settings: SETTINGS,
             backups: Storage::new(root.join("backups"), None),
             retention: None,
+            revisions: None,
+            declared: Arc::new(Policy::new(HashMap::new())),
             sources: sources(&root),
             root,
             limits: Limits::default(),

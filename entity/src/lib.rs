@@ -11,6 +11,7 @@ pub mod invalid_change;
 pub mod job;
 pub mod job_run;
 pub mod outbox;
+pub mod pruned;
 pub mod rejection;
 pub mod removed_key;
 pub mod resolution;

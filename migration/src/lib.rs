@@ -16,6 +16,7 @@ mod m20261121_000006_serve;
 mod m20261121_000007_backup;
 mod m20261121_000008_job;
 mod m20261121_000009_confirm;
+mod m20261121_000010_prune;
 
 pub use column::type_of;
 
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000007_backup::Migration),
             Box::new(m20261121_000008_job::Migration),
             Box::new(m20261121_000009_confirm::Migration),
+            Box::new(m20261121_000010_prune::Migration),
         ]
     }
 }

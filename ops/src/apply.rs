@@ -11,6 +11,7 @@ use setpoint_entity::{head, revision, source};
 
 use crate::database::Database;
 use crate::file::Rewrite;
+use crate::history::removed::is_any_between;
 use crate::plan::{Class, Effect, Plan};
 use crate::setting::layer as setting_layer;
 use crate::source::{Imported, ReadSource};
@@ -223,6 +224,10 @@ pub async fn refuse_stale(
     }
     if plan.base.revision > head.revision {
         return stale(format!("it was computed at revision {}", plan.base.revision));
+    }
+    if is_any_between(db, plan.base.revision, head.revision).await? {
+        // It may be one of those that are gone: nobody knows whether it was applied before.
+        return stale(format!("revisions since {} were removed by retention", plan.base.revision));
     }
 
     let mut moved = Vec::new();

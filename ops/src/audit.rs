@@ -13,15 +13,35 @@ use setpoint_entity::{change, head, revision};
 use crate::apply::head;
 use crate::{Result, hash};
 
+mod gaps;
+mod needs;
+mod prune;
+
+use gaps::Gaps;
+pub(crate) use prune::carry_over;
+pub use prune::{BackupEnd, Pruning, plan_pruning, prune};
+
 /// What `audit verify` found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     pub revisions: i64,
     /// Edits made in SQL that the next writer will seal.
     pub unsealed: i64,
+    /// Those that retention has removed: the chain goes on over them.
+    pub removed: i64,
     /// The hash of the newest sealed revision: the thing to keep elsewhere.
     pub head_hash: String,
     pub first_bad: Option<Bad>,
+}
+
+impl Verdict {
+    /// `, 900 of them removed by retention`, if there are such.
+    pub fn and_removed(&self) -> String {
+        match self.removed {
+            0 => String::new(),
+            removed => format!(", {removed} of them removed by retention"),
+        }
+    }
 }
 
 /// The first revision that is not what was written.
@@ -148,49 +168,88 @@ async fn computed(
 /// [`crate::Error::Database`].
 pub async fn verify(db: &impl ConnectionTrait) -> Result<Verdict> {
     let head = head(db).await?;
-    let mut previous_hash = hash::NO_HASH.to_owned();
-    let mut unsealed = 0;
-    let mut next = 1;
-    let mut first_bad = None;
-    'chain: while next <= head.revision {
-        let page = revision::Entity::find()
-            .filter(revision::Column::Id.gte(next))
-            .order_by_asc(revision::Column::Id)
-            .limit(1000);
-        let page = page.all(db).await?;
-        if page.is_empty() {
-            first_bad = bad(next, "it is missing");
-            break;
-        }
-        for revision in page {
-            if revision.id != next {
-                first_bad = bad(next, "it is missing");
-                break 'chain;
-            }
-            next += 1;
-            let Some(hash) = revision.hash.clone() else {
-                unsealed += 1;
-                continue;
-            };
-            if unsealed > 0 {
-                first_bad = bad(revision.id - unsealed, "its hash was taken away");
-                break 'chain;
-            }
-            if revision.previous_hash.as_ref() != Some(&previous_hash) {
-                first_bad = bad(revision.id, "it does not follow the revision before it");
-                break 'chain;
-            }
-            if computed(db, &previous_hash, &revision).await? != hash {
-                first_bad = bad(revision.id, "it or its changes were edited");
-                break 'chain;
-            }
-            previous_hash = hash;
-        }
-    }
+    let mut walk = Walk { next: 1, previous_hash: hash::NO_HASH.to_owned(), unsealed: 0 };
+    let mut gaps = Gaps::read(db).await?;
+    let mut first_bad = walk.to(db, &head, &mut gaps).await?;
     if first_bad.is_none() {
-        first_bad = beyond(db, &head, &previous_hash).await?;
+        first_bad = beyond(db, &head, &walk.previous_hash).await?;
     }
-    Ok(Verdict { revisions: head.revision, unsealed, head_hash: head.hash, first_bad })
+    Ok(Verdict {
+        revisions: head.revision,
+        unsealed: walk.unsealed,
+        removed: gaps.passed(),
+        head_hash: head.hash,
+        first_bad,
+    })
+}
+
+/// How far the chain was computed.
+struct Walk {
+    next: i64,
+    previous_hash: String,
+    unsealed: i64,
+}
+
+impl Walk {
+    /// Goes on to the head, or to the first revision that does not fit.
+    async fn to(
+        &mut self,
+        db: &impl ConnectionTrait,
+        head: &head::Model,
+        gaps: &mut Gaps,
+    ) -> Result<Option<Bad>> {
+        while self.next <= head.revision {
+            let page = revision::Entity::find()
+                .filter(revision::Column::Id.gte(self.next))
+                .order_by_asc(revision::Column::Id)
+                .limit(1000);
+            let page = page.all(db).await?;
+            if page.is_empty() {
+                return Ok(bad(self.next, "it is missing"));
+            }
+            for revision in page {
+                let wrong = match gaps.pass(&mut self.next, &mut self.previous_hash, self.unsealed)
+                {
+                    None => self.step(db, &revision).await?.or_else(|| gaps.fault_of(&revision)),
+                    wrong => wrong,
+                };
+                if wrong.is_some() {
+                    return Ok(wrong);
+                }
+            }
+        }
+        Ok(gaps.left())
+    }
+
+    /// Holds `revision` against what comes next.
+    async fn step(
+        &mut self,
+        db: &impl ConnectionTrait,
+        revision: &revision::Model,
+    ) -> Result<Option<Bad>> {
+        if revision.id > self.next {
+            return Ok(bad(self.next, "it is missing"));
+        }
+        if revision.id < self.next {
+            return Ok(bad(revision.id, "it is there, and is said to be removed"));
+        }
+        self.next += 1;
+        let Some(hash) = revision.hash.clone() else {
+            self.unsealed += 1;
+            return Ok(None);
+        };
+        if self.unsealed > 0 {
+            return Ok(bad(revision.id - self.unsealed, "its hash was taken away"));
+        }
+        if revision.previous_hash.as_ref() != Some(&self.previous_hash) {
+            return Ok(bad(revision.id, "it does not follow the revision before it"));
+        }
+        if computed(db, &self.previous_hash, revision).await? != hash {
+            return Ok(bad(revision.id, "it or its changes were edited"));
+        }
+        self.previous_hash = hash;
+        Ok(None)
+    }
 }
 
 async fn beyond(

@@ -36,7 +36,7 @@ mod write;
 pub use bucket::{Bucket, S3};
 pub use create::{Foreseen, create, foresee};
 pub use error::BackupError;
-pub use list::{Listed, find, list};
+pub use list::{Listed, ends, find, list};
 pub use manifest::{Engine, Kind, Manifest, Member};
 pub use prune::prune;
 pub use record::{Freshness, freshness};

@@ -81,6 +81,13 @@ pub enum Error {
     #[diagnostic(code(revision::unknown), help("`setpoint history` lists them"))]
     UnknownRevision { id: i64, newest: i64 },
 
+    #[error("{what} was removed by retention on {at}")]
+    #[diagnostic(
+        code(history::pruned),
+        help("a backup from before holds it: `setpoint backup list` has those that are left")
+    )]
+    Pruned { what: String, at: String },
+
     #[error("this plan is stale: {reason}")]
     #[diagnostic(
         code(plan::stale),
@@ -558,10 +565,27 @@ pub enum Error {
     )]
     KeepsNothing,
 
+    #[error("it is not declared which revisions stay")]
+    #[diagnostic(
+        code(retention::no_revisions),
+        help(
+            "nothing was removed; declare it in setpoint.toml, as in [revisions] \
+             keep_within = \"2y\""
+        )
+    )]
+    NoRevisionRetention,
+
+    #[error("the retention policy keeps no revision")]
+    #[diagnostic(
+        code(retention::keeps_no_revision),
+        help("nothing was removed; say what to keep: [revisions] keep_within = \"2y\"")
+    )]
+    KeepsNoRevision,
+
     #[error("{reason}")]
     #[diagnostic(
         code(retention::invalid),
-        help("nothing was removed; mend [backups.retention] in setpoint.toml")
+        help("nothing was removed; mend [backups.retention] or [revisions] in setpoint.toml")
     )]
     BadRetention { reason: String },
 

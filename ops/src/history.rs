@@ -14,8 +14,10 @@ use crate::apply::head;
 use crate::confirm::{Unconfirmed, waiting};
 use crate::{Error, Result, rows};
 
+pub(crate) mod removed;
 mod wanted;
 
+pub use removed::{Removed, removed};
 pub use wanted::{EventPlace, Wanted};
 
 /// One applied plan.
@@ -109,13 +111,17 @@ pub async fn revisions(
 ///
 /// # Errors
 ///
-/// [`Error::UnknownRevision`], also if it changed nothing there; [`Error::Database`].
+/// [`Error::UnknownRevision`], also if it changed nothing there; [`Error::Pruned`],
+/// [`Error::Database`].
 pub async fn revision(db: &impl ConnectionTrait, wanted: &Wanted, id: i64) -> Result<Revision> {
     let wanted = Wanted { before: id.checked_add(1), ..wanted.clone() };
     let newest = revisions(db, &wanted, 1).await?.pop();
     match newest.filter(|it| it.id == id) {
         Some(revision) => Ok(revision),
-        None => Err(Error::UnknownRevision { id, newest: head(db).await?.revision }),
+        None => {
+            removed::refuse_removed(db, id).await?;
+            Err(Error::UnknownRevision { id, newest: head(db).await?.revision })
+        }
     }
 }
 
@@ -224,7 +230,7 @@ pub async fn events(
 ///
 /// # Errors
 ///
-/// [`Error::UnknownRevision`], [`Error::Database`].
+/// [`Error::UnknownRevision`], [`Error::Pruned`], [`Error::Database`].
 pub async fn diff(db: &impl ConnectionTrait, from: i64, to: i64) -> Result<Vec<Difference>> {
     let newest = head(db).await?.revision;
     for id in [from, to] {
@@ -233,6 +239,7 @@ pub async fn diff(db: &impl ConnectionTrait, from: i64, to: i64) -> Result<Vec<D
         }
     }
     let (low, high) = (from.min(to), from.max(to));
+    removed::refuse_between(db, low, high).await?;
     let changes = change::Entity::find()
         .filter(change::Column::Revision.gt(low))
         .filter(change::Column::Revision.lte(high))

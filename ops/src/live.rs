@@ -21,6 +21,7 @@ use crate::apply::{self, Applied, Channel};
 use crate::confirm::Rejection;
 use crate::database::{self, Access, Database, Location};
 use crate::edit::{self, Edits};
+use crate::history::removed::is_any_between;
 use crate::plan::{Author, Base, Kind, Plan};
 use crate::token::{self, Keyring};
 use crate::{Error, Result, bulk};
@@ -43,6 +44,7 @@ mod writer;
 use connections::Connections;
 pub use follow::Delivery;
 pub use index::{Index, Row};
+pub(crate) use kept_out::refused;
 pub use kept_out::{KeptOut, kept_out};
 pub use missing::Missing;
 pub use news::{Effective, Moved, News};
@@ -340,7 +342,11 @@ impl Shared {
         }
         let is_later = *current.epoch == *head.epoch && head.revision > current.revision;
         let mut next = Snapshot::clone(&current);
-        if is_later {
+        if is_later && is_any_between(db, current.revision, head.revision).await? {
+            // What has led there is not known any more, so nobody can be told but everything.
+            next = load::everything(db, head, current.policy.clone()).await?;
+            next.generation = current.generation;
+        } else if is_later {
             load::delta(db, head, &mut next).await?;
         } else {
             // Another history, or one that has lost its end: what clients know counts no more.

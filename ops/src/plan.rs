@@ -89,6 +89,9 @@ pub enum Kind {
     Adopt,
     /// Back to what a backup says.
     Restore,
+    /// Removes revisions that no rule keeps. It changes nothing, and comes in no file.
+    #[serde(skip_deserializing)]
+    Retention,
 }
 
 /// The moment a plan was computed at.
@@ -546,6 +549,7 @@ impl Kind {
             Self::Reset => "reset",
             Self::Adopt => "adopt",
             Self::Restore => "restore",
+            Self::Retention => "retention",
         }
     }
 }

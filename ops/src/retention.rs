@@ -22,6 +22,7 @@ use crate::{Result, time};
 
 mod policy;
 mod reason;
+pub mod revisions;
 mod rules;
 mod span;
 #[cfg(test)]

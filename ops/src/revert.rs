@@ -36,7 +36,7 @@ pub struct Part {
 ///
 /// # Errors
 ///
-/// [`Error::UnknownRevision`]; [`Error::Conflicts`] with [`Strategy::Fail`];
+/// [`Error::UnknownRevision`], [`Error::Pruned`]; [`Error::Conflicts`] with [`Strategy::Fail`];
 /// [`Error::NotATree`] if an earlier value cannot stand beside what is there now;
 /// [`Error::Database`].
 pub async fn plan(

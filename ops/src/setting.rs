@@ -13,6 +13,7 @@ use setpoint_entity::setting;
 use setpoint_importers::{Format, Key, TypedValue, ValueType};
 
 use crate::apply::head;
+use crate::history::removed::refuse_moment;
 use crate::search::{Fields, Letters, Query, rank};
 use crate::{Error, Result, bulk, rows};
 
@@ -89,7 +90,7 @@ impl Row {
 ///
 /// # Errors
 ///
-/// [`Error::UnknownRevision`], [`Error::Database`].
+/// [`Error::UnknownRevision`], [`Error::Pruned`], [`Error::Database`].
 pub async fn list(
     db: &impl ConnectionTrait,
     scope: &Scope,
@@ -110,7 +111,7 @@ pub async fn list(
 /// # Errors
 ///
 /// [`Error::UnknownKey`], which suggests what else was meant; [`Error::UnknownRevision`],
-/// [`Error::Database`].
+/// [`Error::Pruned`], [`Error::Database`].
 pub async fn get(
     db: &impl ConnectionTrait,
     scope: &Scope,
@@ -271,6 +272,7 @@ async fn past(db: &impl ConnectionTrait, scope: &Scope, revision: i64) -> Result
     if !(0..=newest).contains(&revision) {
         return Err(Error::UnknownRevision { id: revision, newest });
     }
+    refuse_moment(db, revision).await?;
     let values = [scope.namespace.as_str().into(), revision.into()];
     let ask = Statement::from_sql_and_values(db.get_database_backend(), PAST, values);
     let found = Row::find_by_statement(ask).all(db).await?;

@@ -17,6 +17,7 @@ use setpoint_importers::{Key, Limits, TypedValue};
 use crate::adopt::home;
 use crate::apply::{lock_head, remember};
 use crate::database::Database;
+use crate::history::removed::is_any_between;
 pub use crate::open::Left;
 use crate::open::{Open, saying_what_it_can, seeds_of};
 use crate::plan::{Author, Base, Kind, Plan};
@@ -195,6 +196,10 @@ async fn changed_since(
         .await?;
     let mut keys: BTreeSet<String> = keys.into_iter().collect();
     keys.extend(settled_since(db, namespace, layer, start.settled).await?);
+    if is_any_between(db, start.changed, i64::MAX).await? {
+        // What they have changed is known no more: it may be any key.
+        keys.extend(all_keys(db, namespace, layer).await?);
+    }
     let keys: Vec<String> = keys.into_iter().collect();
     let (mut moved, mut homeless) = (Vec::new(), Vec::new());
     for chunk in keys.chunks(CHUNK_ROWS) {
@@ -233,6 +238,23 @@ async fn changed_since(
     }
     moved.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(Changed { moved, homeless })
+}
+
+/// Every key of a layer that is live, or that a file has.
+async fn all_keys(db: &DatabaseTransaction, namespace: &str, layer: &str) -> Result<Vec<String>> {
+    let live = setting::Entity::find()
+        .select_only()
+        .column(setting::Column::Key)
+        .filter(setting::Column::Namespace.eq(namespace))
+        .filter(setting::Column::Layer.eq(layer));
+    let mut keys: Vec<String> = live.into_tuple().all(db).await?;
+    let seeds = seed::Entity::find()
+        .select_only()
+        .column(seed::Column::Key)
+        .filter(seed::Column::Namespace.eq(namespace))
+        .filter(seed::Column::Layer.eq(layer));
+    keys.extend(seeds.into_tuple::<String>().all(db).await?);
+    Ok(keys)
 }
 
 /// The keys whose live value was chosen over that of the file: nothing changed in the database.

@@ -1,6 +1,7 @@
 use serde_json::Value;
 use setpoint_ops::history::{Wanted, events_of, revisions};
 
+use super::audit::tell_removed;
 use super::{Context, Exit, key};
 use crate::console;
 
@@ -39,6 +40,7 @@ async fn all(context: &Context, limit: u32) -> miette::Result<Exit> {
     });
     let head = ["revision", "at", "actor", "channel", "kind", "changes", "reason"];
     console::show(console::table(&head, &rows.collect::<Vec<_>>()))?;
+    tell_removed(context).await?;
     Ok(Exit::Done)
 }
 
@@ -61,5 +63,6 @@ async fn of_key(context: &Context, text: &str, limit: u32) -> miette::Result<Exi
         &["revision", "at", "actor", "key", "before", "after"],
         &rows.collect::<Vec<_>>(),
     ))?;
+    tell_removed(context).await?;
     Ok(Exit::Done)
 }

@@ -11,7 +11,7 @@ use setpoint_ops::job::{
 };
 use setpoint_ops::live::Live;
 
-use super::{Context, Exit, sources};
+use super::{Context, Exit, serve, sources};
 use crate::console;
 
 /// What the service does by itself, as [[job]] in setpoint.toml declares it
@@ -82,6 +82,8 @@ pub(super) fn ground(context: &Context) -> miette::Result<Ground> {
         settings: context.loaded.database_settings(),
         backups: context.loaded.storage(),
         retention: context.loaded.config.backups.retention.clone(),
+        revisions: context.loaded.config.revisions,
+        declared: Arc::new(serve::policy(&context.loaded)?),
         sources: sources::configured(context)?,
         root: context.loaded.root.clone(),
         limits: context.loaded.limits(),

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use setpoint_importers::{Conversion, Limits, Mapping, Pattern};
 use setpoint_ops::backup::S3;
 use setpoint_ops::job::Declared;
-use setpoint_ops::retention::Policy;
+use setpoint_ops::retention::{Policy, revisions};
 use validator::{Validate, ValidationError};
 
 use super::BASE;
 use super::jobs::Jobs;
-use super::retention::keeps_something;
+use super::retention::{keeps_revisions, keeps_something};
 use super::s3::is_bucket;
 
 /// `setpoint.toml`
@@ -38,6 +38,9 @@ pub(crate) struct Config {
     pub limits: FileLimits,
     #[validate(nested)]
     pub backups: Backups,
+    /// Which revisions stay; all if nothing is said.
+    #[validate(custom(function = "keeps_revisions"))]
+    pub revisions: Option<revisions::Policy>,
     #[validate(nested)]
     pub server: Server,
     #[validate(nested)]
@@ -265,6 +268,7 @@ impl Default for Config {
                 alias_nodes: limits.alias_nodes,
             },
             backups: Backups { folder: "backups".into(), retention: None, s3: None },
+            revisions: None,
             server: Server {
                 listen: "127.0.0.1:8080".to_owned(),
                 tls_cert: None,

@@ -149,7 +149,10 @@ fn scalar(key: &str, text: &str) -> Value {
         Ok(number) if is_number => number.into(),
         _ if SWITCHES.contains(&key) => flag(text),
         // They count from -1. What is left of them is a length of time.
-        _ if key.starts_with("backups__retention__keep_") => {
+        _ if ["backups__retention__keep_", "revisions__keep_"]
+            .iter()
+            .any(|it| key.starts_with(it)) =>
+        {
             text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
         }
         _ if ["server__hosts", "server__origins", "jobs__webhook_hosts"].contains(&key) => {

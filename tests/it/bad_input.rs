@@ -202,10 +202,10 @@ fn an_unknown_name_in_setpoint_toml_is_refused() {
 
       × `databse` in setpoint.toml: unknown field: found `databse`, expected `one
       │ of `namespace`, `database`, `actor`, `seeds`, `sqlite`, `postgres`,
-      │ `limits`, `backups`, `server`, `log`, `namespaces`, `source`, `jobs`,
-      │ `job``
+      │ `limits`, `backups`, `revisions`, `server`, `log`, `namespaces`, `source`,
+      │ `jobs`, `job``
       help: known here: namespace, database, actor, seeds, sqlite, postgres,
-            limits, backups, server, log, namespaces, source, jobs, job
+            limits, backups, revisions, server, log, namespaces, source, jobs, job
     ");
 }
 

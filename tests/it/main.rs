@@ -47,6 +47,7 @@ mod model;
 mod notify;
 mod plan_file;
 mod postgres;
+mod pruned;
 mod raw_sql;
 mod read;
 mod reconcile;

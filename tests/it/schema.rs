@@ -93,7 +93,7 @@ fn fill(world: &World, key: &str) {
 }
 
 /// Table, columns and values.
-const ROWS: [(&str, &str, &str); 12] = [
+const ROWS: [(&str, &str, &str); 13] = [
     ("setting", "namespace, layer, key, value, value_type", "'n', 'base', 'KEY', '1.0', 'float'"),
     (
         "seed",
@@ -133,6 +133,11 @@ const ROWS: [(&str, &str, &str); 12] = [
         "name, kind, created_at, created_by, epoch, revision, head_hash, size_bytes, sha256",
         "'KEY', 'manual', '', 'a', '', 1, '', 0, ''",
     ),
+    (
+        "pruned",
+        "first, last, previous_hash, hash, changes, horizon, revision",
+        "NUMBER, NUMBER, '', '', 0, NUMBER, 1000000",
+    ),
     ("revision", "id, at, actor, channel, kind", "NUMBER, '', 'a', 'cli', 'edit'"),
     ("change", "revision, namespace, layer, key, action", "NUMBER, 'n', 'base', 'KEY', 'add'"),
 ];
@@ -145,7 +150,7 @@ fn database_up_makes_an_empty_database(world: &World) {
     assert_snapshot!([made, again, list].map(|it| it.to_string()).join("\n"), @r"
     status 0
     -- stderr
-    [database]: 9 steps run
+    [database]: 10 steps run
     status 0
     -- stderr
     [database]: 0 steps run
@@ -171,14 +176,15 @@ fn database_status_lists_the_steps(world: &World) {
     m20261121_000006_serve               applied
     m20261121_000007_backup              applied
     m20261121_000008_job                 applied
-    m20261121_000009_confirm             missing
+    m20261121_000009_confirm             applied
+    m20261121_000010_prune               missing
     ");
 }
 
 fn database_down_wants_yes_and_takes_steps_back(world: &World) {
     world.migrate("a: 1\n");
     let asked = world.refusal(&["database", "down"]);
-    world.ok(&["database", "down", "--steps", "9", "--yes"]);
+    world.ok(&["database", "down", "--steps", "10", "--yes"]);
 
     let status = world.json(&["database", "status"]);
     assert_snapshot!(format!("{asked}\n{} applied", status["applied"].as_array().unwrap().len()), @r"

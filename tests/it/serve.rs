@@ -86,7 +86,7 @@ fn as_told(world: &World, epoch: &str) -> String {
 
 /// Waits until `holds`, where nothing tells of it.
 #[track_caller]
-fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub fn eventually(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < DEADLINE, "it never comes that {what}");

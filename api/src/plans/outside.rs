@@ -25,6 +25,10 @@ pub(super) async fn check(service: &Arc<Service>, plan: &Plan) -> ApiResult<()> 
             let reason = "this instance did not make it, and has not seen the backup".to_owned();
             Err(Error::Stale { reason }.into())
         }
+        Kind::Retention => {
+            let reason = "only `setpoint audit prune` removes revisions".to_owned();
+            Err(Error::BadPlan { reason }.into())
+        }
         Kind::Edit | Kind::Preset | Kind::Revert | Kind::Reset => check_values(service, plan),
     }
 }

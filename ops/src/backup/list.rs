@@ -8,6 +8,7 @@ use setpoint_entity::backup;
 
 use super::storage::refuse_bad_name;
 use super::{BackupError, Manifest, Storage, archive, record};
+use crate::audit::BackupEnd;
 use crate::database::{Location, Settings};
 use crate::{Error, Result};
 
@@ -63,6 +64,25 @@ pub async fn list(
     let age = |it: &Listed| it.manifest.as_ref().map(|it| it.created_at.clone());
     listed.sort_by_key(|it| (age(it), it.name.clone()));
     Ok(listed)
+}
+
+/// Where each verified backup in `storage` ends, the oldest first.
+///
+/// # Errors
+///
+/// As [`list`].
+pub async fn ends(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+) -> Result<Vec<BackupEnd>> {
+    let listed = list(location, settings, storage).await?;
+    let end = |it: Listed| {
+        let Manifest { epoch, revision, head_hash, .. } = it.manifest?;
+        it.verified_at?;
+        Some(BackupEnd { name: it.name, epoch, revision, head_hash })
+    };
+    Ok(listed.into_iter().filter_map(end).collect())
 }
 
 /// The archive `name`, with what the database knows of it.

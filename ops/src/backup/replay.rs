@@ -11,7 +11,9 @@ use setpoint_migration::type_of;
 
 use super::{BackupError, Manifest, scratch};
 use crate::database::Database;
-use crate::{Result, hash, time};
+use crate::history::removed::{is_any_between, is_lacking_at};
+use crate::plan::Kind;
+use crate::{Result, audit, hash, time};
 
 /// The moment that somebody wants back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,13 +67,29 @@ impl Moment {
         };
         let holds =
             format!("it holds revisions 1 to {newest}, and was made at {}", manifest.created_at);
+        let (found, holds) = match found {
+            Some(id) if self.is_removed(db, id).await? => {
+                (None, format!("{holds}; retention has removed that moment before"))
+            }
+            found => (found, holds),
+        };
         let error = BackupError::NoSuchMoment { name: name.to_owned(), wanted, holds };
         found.ok_or_else(|| error.into())
+    }
+
+    /// Whether retention has removed what was live at the revision `id`, or may have removed the
+    /// one that was the newest at the time.
+    async fn is_removed(&self, db: &impl ConnectionTrait, id: i64) -> Result<bool> {
+        let own = match self {
+            Self::Revision(_) => is_any_between(db, id - 1, id).await?,
+            Self::Time(_) => is_any_between(db, id, id + 1).await?,
+        };
+        Ok(own || is_lacking_at(db, id).await?)
     }
 }
 
 /// Every statement takes the revision to go back to as `?1`. The order counts.
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 15] = [
     "DELETE FROM seed WHERE (namespace, source) IN
          (SELECT namespace, path FROM source WHERE revision > ?1)",
     "DELETE FROM removed_key WHERE (namespace, source) IN
@@ -85,15 +103,21 @@ const STEPS: [&str; 14] = [
     "DELETE FROM ignored_drift WHERE created_at >
          coalesce((SELECT at FROM revision WHERE id = ?1), '')",
     "CREATE TEMP TABLE moved AS
-         SELECT DISTINCT namespace, layer, key FROM change WHERE revision > ?1",
+         SELECT DISTINCT c.namespace, c.layer, c.key, CASE WHEN NOT EXISTS (
+             SELECT 1 FROM change a WHERE a.namespace = c.namespace AND a.layer = c.layer
+             AND a.key = c.key AND a.action = 'add' AND a.revision > ?1) THEN s.created_at END AS at
+         FROM change c LEFT JOIN setting s ON s.namespace = c.namespace AND s.layer = c.layer
+             AND s.key = c.key
+         WHERE c.revision > ?1",
     "DELETE FROM setting WHERE (namespace, layer, key) IN
          (SELECT namespace, layer, key FROM temp.moved)",
+    "DELETE FROM pruned WHERE first > ?1",
     "DELETE FROM change WHERE revision > ?1",
     "DELETE FROM revision WHERE id > ?1",
     "INSERT INTO setting (namespace, layer, key, value, value_type, format, revision,
                           created_at, updated_at, updated_by)
      SELECT c.namespace, c.layer, c.key, c.after, {value_type}, c.after_format, c.revision,
-            coalesce((SELECT first.at FROM change a JOIN revision first ON first.id = a.revision
+            coalesce(m.at, (SELECT first.at FROM change a JOIN revision first ON first.id = a.revision
                       WHERE a.namespace = c.namespace AND a.layer = c.layer AND a.key = c.key
                       AND a.action = 'add' ORDER BY a.revision DESC LIMIT 1), r.at), r.at, r.actor
      FROM temp.moved m
@@ -117,6 +141,10 @@ const HEAD: &str = "UPDATE head SET applying = NULL, revision = ?1, hash = coale
 pub(super) async fn back_to(db: &Database, revision: i64) -> Result<()> {
     let transaction = db.begin().await?;
     scratch::silence(&transaction).await?;
+    let retention = revision::Entity::find()
+        .filter(revision::Column::Kind.eq(Kind::Retention.as_str()))
+        .order_by_desc(revision::Column::Id);
+    let retention = retention.one(&transaction).await?;
     let value_type = type_of(DbBackend::Sqlite, "c.after");
     for step in STEPS {
         let sql = step.replace("{value_type}", &value_type);
@@ -127,6 +155,9 @@ pub(super) async fn back_to(db: &Database, revision: i64) -> Result<()> {
     let binds = [revision.into(), hash::NO_HASH.into()];
     let head = Statement::from_sql_and_values(DbBackend::Sqlite, HEAD, binds);
     transaction.execute_raw(head).await?;
+    if let Some(retention) = retention {
+        audit::carry_over(&transaction, &retention).await?;
+    }
     transaction.commit().await?;
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(super) struct Table {
 
 /// Every table, those first that others point to. `head.applying` is never set between
 /// transactions, so it is left out.
-pub(super) const TABLES: [Table; 18] = [
+pub(super) const TABLES: [Table; 19] = [
     Table {
         name: "revision",
         fate: Fate::Replaced,
@@ -71,6 +71,21 @@ pub(super) const TABLES: [Table; 18] = [
             ("before_format", Text),
             ("after", Text),
             ("after_format", Text),
+        ],
+    },
+    // Without it the chain would have gaps.
+    Table {
+        name: "pruned",
+        fate: Fate::Replaced,
+        key: 1,
+        columns: &[
+            ("first", Number),
+            ("last", Number),
+            ("previous_hash", Text),
+            ("hash", Text),
+            ("changes", Number),
+            ("horizon", Number),
+            ("revision", Number),
         ],
     },
     Table {

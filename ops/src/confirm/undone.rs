@@ -12,6 +12,7 @@ use setpoint_entity::{change, head, unconfirmed};
 use super::{SETPOINT, Unconfirmed, clock, settle, waiting};
 use crate::apply::{self, Channel, apply_within, lock_head};
 use crate::database::Database;
+use crate::history::removed::is_any_between;
 use crate::history::{Difference, diff};
 use crate::import::Strategy;
 use crate::plan::{Author, Base, Class, Plan};
@@ -126,6 +127,10 @@ async fn go_beyond(
         let place = (row.namespace, row.layer, row.key);
         let Some(difference) = places.get_mut(&place) else { continue };
         let above = reached.get(&place).copied().unwrap_or(revision);
+        if above < revision && is_any_between(db, row.revision, above).await? {
+            // Something else may have changed it in between.
+            continue;
+        }
         let newest = change::Entity::find()
             .filter(change::Column::Namespace.eq(place.0.as_str()))
             .filter(change::Column::Layer.eq(place.1.as_str()))

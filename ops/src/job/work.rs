@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
@@ -9,12 +10,13 @@ use setpoint_importers::Limits;
 
 use super::drift::drift;
 use super::{Claim, Ended, Job, Verb};
+use crate::apply::Channel;
 use crate::backup::{self, BackupError, Storage, Wish};
 use crate::database::{self, Access, Database, Location, Settings};
-use crate::live::Live;
+use crate::live::{self, Live};
 use crate::plan::Author;
 use crate::report::{self, Report};
-use crate::retention::Policy;
+use crate::retention::{Policy, revisions};
 use crate::secret::Rules;
 use crate::source::{self, Declared, State as SourceState, imported};
 use crate::{Error, Result, audit, expire};
@@ -29,6 +31,10 @@ pub struct Ground {
     pub backups: Storage,
     /// Which of them stay; all if there is none.
     pub retention: Option<Policy>,
+    /// Which revisions stay; all if there is none.
+    pub revisions: Option<revisions::Policy>,
+    /// What is declared of namespaces.
+    pub declared: Arc<live::Policy>,
     /// The sources, with the seeds of the program.
     pub sources: Vec<Declared>,
     /// The folder that their paths are relative to.
@@ -116,7 +122,7 @@ pub(super) async fn carry_out(
         Verb::Drift { webhook } => drift(store, ground, &job.name, webhook.as_ref(), now).await,
         Verb::Expire => expiring(store, now).await,
         Verb::ReseedCheck => reseed_check(store, ground).await,
-        Verb::Retention => retention(ground, now).await,
+        Verb::Retention => retention(store, ground, &job.name, now).await,
         Verb::Vacuum => vacuum(ground).await,
         Verb::VerifyBackups => verify_backups(ground, now).await,
     };
@@ -132,8 +138,11 @@ async fn audit_verify(store: Store<'_>) -> Result<Ended> {
     match verdict.first_bad {
         Some(bad) => Ok(Ended::failed(format!("revision {}: {}", bad.revision, bad.reason))),
         None => told(format!(
-            "{} revisions hold together, {} of them not sealed yet; the newest hash is {}",
-            verdict.revisions, verdict.unsealed, verdict.head_hash
+            "{} revisions hold together, {} of them not sealed yet{}; the newest hash is {}",
+            verdict.revisions,
+            verdict.unsealed,
+            verdict.and_removed(),
+            verdict.head_hash
         )),
     }
 }
@@ -172,13 +181,50 @@ async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
     }
 }
 
-async fn retention(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
-    let Ground { location, settings, backups, retention, .. } = ground;
-    let Some(policy) = retention else { return Err(Error::NoRetention) };
+/// The backups first: what revisions may go depends on those that are left.
+async fn retention(
+    store: Store<'_>,
+    ground: &Ground,
+    job: &str,
+    now: DateTime<Utc>,
+) -> Result<Ended> {
+    let mut done = Vec::new();
+    if let Some(policy) = &ground.retention {
+        done.push(prune_backups(ground, policy, now).await?);
+    }
+    if let Some(policy) = &ground.revisions {
+        done.push(prune_revisions(store, ground, policy, job, now).await?);
+    }
+    match done.is_empty() {
+        true => Err(Error::NoRetention),
+        false => told(done.join("; ")),
+    }
+}
+
+async fn prune_revisions(
+    store: Store<'_>,
+    ground: &Ground,
+    policy: &revisions::Policy,
+    job: &str,
+    now: DateTime<Utc>,
+) -> Result<String> {
+    let Ground { location, settings, backups, declared, .. } = ground;
+    let ends = backup::ends(location, *settings, backups).await?;
+    let reader = store.reader().await?;
+    let pruning = audit::plan_pruning(&reader, &ends, policy, declared, now).await;
+    drop(reader);
+    let pruning = pruning?;
+    let author = Author { actor: format!("job:{job}"), reason: None };
+    audit::prune(store.writer()?, &pruning, &author, Channel::Job, now).await?;
+    Ok(pruning.to_string())
+}
+
+async fn prune_backups(ground: &Ground, policy: &Policy, now: DateTime<Utc>) -> Result<String> {
+    let Ground { location, settings, backups, .. } = ground;
     let decided = backup::prune(location, *settings, backups, policy, false, now).await?;
     let removed: Vec<_> =
         decided.iter().filter(|it| !it.is_kept()).map(|it| it.name.as_str()).collect();
-    told(match removed.is_empty() {
+    Ok(match removed.is_empty() {
         true => format!("{} backups, all kept", decided.len()),
         false => format!("{} kept, removed {}", decided.len() - removed.len(), removed.join(", ")),
     })

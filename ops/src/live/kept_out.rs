@@ -3,8 +3,8 @@
 use sea_orm::ConnectionTrait;
 use setpoint_importers::Key;
 
-use super::policy::Policy;
-use crate::setting::{Scope, list};
+use super::policy::{Policy, Space as Declared};
+use crate::setting::{Scope, list, namespaces};
 use crate::{Result, bulk, rows};
 
 /// A setting that programs do not get: they have the last valid value, if there was one.
@@ -28,19 +28,8 @@ pub async fn kept_out(
     policy: &Policy,
 ) -> Result<Vec<KeptOut>> {
     let declared = policy.space(&scope.namespace);
-    // Most databases have no row to look at.
-    let which = match declared.secrets.secret.is_empty() {
-        true => "namespace = $1 AND channel = 'sql'",
-        false => "namespace = $1",
-    };
-    let table = "(SELECT s.namespace, s.layer, s.key, s.value, s.format, r.channel
-                  FROM setting s LEFT JOIN revision r ON r.id = s.revision) t";
-    type Tuple = (String, String, String, Option<String>, Option<String>);
-    let columns = ["layer", "key", "value", "format", "channel"];
-    let values = [scope.namespace.as_str().into()];
-    let stored: Vec<Tuple> = bulk::select(db, &columns, table, which, values).await?;
     let mut found = Vec::new();
-    for (layer, key, value, format, channel) in stored {
+    for (layer, key, value, format, channel) in stored(db, &scope.namespace, &declared).await? {
         let (key, value) = (rows::key(key)?, rows::value(&value, format.as_deref())?);
         let is_asked = prefix.is_none_or(|it| key.starts_with(it));
         if is_asked && let Some(error) = declared.keeps_out(channel.as_deref(), &key, &value) {
@@ -54,4 +43,46 @@ pub async fn kept_out(
     found.retain(|it| effective.iter().any(|by| by.key == it.key && by.layer == it.layer));
     found.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(found)
+}
+
+/// The places of all settings that a service under `policy` keeps out: namespace, layer and key.
+pub(crate) async fn refused(
+    db: &impl ConnectionTrait,
+    policy: &Policy,
+) -> Result<Vec<(String, String, String)>> {
+    let mut refused = Vec::new();
+    for namespace in namespaces(db).await? {
+        let declared = policy.space(&namespace);
+        for (layer, key, value, format, channel) in stored(db, &namespace, &declared).await? {
+            let is_good = match (Key::parse(&key), rows::value(&value, format.as_deref())) {
+                (Ok(key), Ok(value)) => {
+                    declared.keeps_out(channel.as_deref(), &key, &value).is_none()
+                }
+                _ => false,
+            };
+            if !is_good {
+                refused.push((namespace.clone(), layer, key));
+            }
+        }
+    }
+    Ok(refused)
+}
+
+/// Layer, key, value, format, and the channel of the revision that set it.
+type Stored = (String, String, String, Option<String>, Option<String>);
+
+/// The settings of `namespace` that may have to be kept out. Most databases have none.
+async fn stored(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    declared: &Declared,
+) -> Result<Vec<Stored>> {
+    let which = match declared.secrets.secret.is_empty() {
+        true => "namespace = $1 AND channel = 'sql'",
+        false => "namespace = $1",
+    };
+    let table = "(SELECT s.namespace, s.layer, s.key, s.value, s.format, r.channel
+                  FROM setting s LEFT JOIN revision r ON r.id = s.revision) t";
+    let columns = ["layer", "key", "value", "format", "channel"];
+    bulk::select(db, &columns, table, which, [namespace.into()]).await
 }

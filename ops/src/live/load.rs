@@ -172,23 +172,37 @@ async fn last_good(
         revision: i64,
         after: Option<String>,
         after_format: Option<String>,
+        before: Option<String>,
+        before_format: Option<String>,
         at: String,
         actor: String,
         channel: String,
     }
     const EARLIER: &str = "
-        SELECT c.revision, c.after, c.after_format, r.at, r.actor, r.channel
+        SELECT c.revision, c.after, c.after_format, c.before, c.before_format, r.at, r.actor,
+               r.channel
         FROM change c JOIN revision r ON r.id = c.revision
         WHERE c.namespace = $1 AND c.layer = $2 AND c.key = $3 AND c.revision < $4
         ORDER BY c.revision DESC LIMIT 1";
     let Refused { namespace, layer, key, .. } = refused;
-    let mut before = refused.revision;
+    let mut before = refused.revision + 1;
+    let mut was = None;
     loop {
         let values =
             [namespace.as_str().into(), layer.as_str().into(), key.as_str().into(), before.into()];
         let ask = Statement::from_sql_and_values(db.get_database_backend(), EARLIER, values);
         let Some(earlier) = Earlier::find_by_statement(ask).one(db).await? else { return Ok(None) };
+        let is_refused_one = earlier.revision == refused.revision;
+        let became = rows::side(earlier.after.as_deref(), earlier.after_format.as_deref()).ok();
+        if was.is_some_and(|it| it != became) {
+            // Retention has removed what came between.
+            return Ok(None);
+        }
+        was = Some(rows::side(earlier.before.as_deref(), earlier.before_format.as_deref()).ok());
         before = earlier.revision;
+        if is_refused_one {
+            continue;
+        }
         let row = Row {
             namespace: namespace.clone(),
             layer: layer.clone(),

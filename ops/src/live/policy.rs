@@ -1,6 +1,7 @@
 //! What is declared of namespaces: their layers, their secrets, their schema.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use setpoint_importers::{Key, TypedValue};
@@ -25,6 +26,12 @@ pub struct Space {
     pub layers: Arc<[String]>,
     pub secrets: Rules,
     pub schema: Option<Arc<Schema>>,
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Policy").field(&self.fingerprint).finish()
+    }
 }
 
 impl Policy {

@@ -116,7 +116,7 @@ impl TryFrom<i64> for Count {
             (_, Ok(count)) => Ok(Self::UpTo(count)),
             _ => Err(Error::BadRetention {
                 reason: format!(
-                    "{count} is no number of backups: give 0, 1, 2 and so on, or -1 for all"
+                    "{count} is no number of what is kept: give 0, 1, 2 and so on, or -1 for all"
                 ),
             }),
         }

@@ -225,7 +225,7 @@ fn what_is_no_policy_is_refused() {
         error.split(" at line").next().unwrap().to_owned()
     };
 
-    insta::assert_snapshot!(refused(r#"{"keep_last": -2}"#), @"-2 is no number of backups: give 0, 1, 2 and so on, or -1 for all");
+    insta::assert_snapshot!(refused(r#"{"keep_last": -2}"#), @"-2 is no number of what is kept: give 0, 1, 2 and so on, or -1 for all");
     insta::assert_snapshot!(refused(r#"{"time_zone": "Mars/Base"}"#), @"there is no time zone `Mars/Base`: give one such as Europe/Berlin");
     insta::assert_snapshot!(refused(r#"{"keep_within": "7w"}"#), @"`7w` is no length of time: give years, months, days and hours, as in 7d or 2y5m7d3h");
 }
