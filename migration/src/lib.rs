@@ -17,6 +17,7 @@ mod m20261121_000007_backup;
 mod m20261121_000008_job;
 mod m20261121_000009_confirm;
 mod m20261121_000010_prune;
+mod m20261121_000011_drop_plan_index;
 
 pub use column::type_of;
 
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000008_job::Migration),
             Box::new(m20261121_000009_confirm::Migration),
             Box::new(m20261121_000010_prune::Migration),
+            Box::new(m20261121_000011_drop_plan_index::Migration),
         ]
     }
 }
