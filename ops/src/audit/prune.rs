@@ -70,8 +70,7 @@ impl fmt::Display for Pruning {
     }
 }
 
-/// How many rows a piece removes, unless one revision has more: others wait for it. With SQLite it
-/// takes about 40 ms on a slow machine; twice as many, twice as long.
+/// How many rows a piece removes, unless one revision has more: others wait for it.
 const PIECE_ROWS: i64 = 1_000;
 
 /// How many revisions are read at a time.
