@@ -1,6 +1,5 @@
 //! Hashes, which carry the name of their algorithm: `sha256:…` in lower-case hexadecimal.
 
-use std::fmt::Write as _;
 use std::io;
 
 use serde::Serialize;
@@ -46,10 +45,18 @@ pub fn of_json(previous: &str, document: &impl Serialize) -> String {
 pub(crate) fn named(digest: &[u8]) -> String {
     let mut name = String::with_capacity(7 + 64);
     name.push_str("sha256:");
-    for byte in digest {
-        write!(name, "{byte:02x}").expect("a string takes every character");
-    }
+    push_hex(&mut name, digest);
     name
+}
+
+/// Appends `bytes` in lower-case hexadecimal.
+pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)]);
+        text.push(DIGITS[usize::from(byte & 15)]);
+    }
 }
 
 struct Hasher(Sha256);

@@ -1,10 +1,10 @@
 //! Tables as lines, a piece at a time, out of a database and into one.
 
-use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
 use serde_json::Value as Json;
 
 use super::tables::Shape;
-use crate::{Error, Result};
+use crate::{Error, Result, hash};
 
 /// About how much is read at a time.
 const PIECE_BYTES: u64 = 1 << 18;
@@ -40,12 +40,12 @@ impl<'a, C: ConnectionTrait> Lines<'a, C> {
         if self.is_done {
             return Ok(None);
         }
+        if let Some(at) = self.shape.bytes() {
+            return self.next_with_bytes(at).await;
+        }
         let backend = self.db.get_database_backend();
         let sql = self.shape.reading(backend, !self.after.is_empty());
-        let limit = Value::from(i64::try_from(self.rows).unwrap_or(i64::MAX));
-        let values = std::iter::once(limit).chain(self.after.iter().cloned());
-        let ask = Statement::from_sql_and_values(backend, sql, values);
-        let Some(row) = self.db.query_one_raw(ask).await? else { return Ok(None) };
+        let Some(row) = self.ask(sql).await? else { return Ok(None) };
         let (count, text): (i64, Option<String>) =
             (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         let rows = u64::try_from(count).unwrap_or_default();
@@ -60,6 +60,37 @@ impl<'a, C: ConnectionTrait> Lines<'a, C> {
         let row_bytes = (text.len() as u64 / rows).max(1);
         self.rows = (PIECE_BYTES / row_bytes).clamp(1, PIECE_ROWS.min(self.rows * 8));
         Ok(Some(Piece { text, rows }))
+    }
+
+    /// One row. In SQL its bytes would be written as text several times over, and all of that would
+    /// be in memory at once.
+    async fn next_with_bytes(&mut self, at: usize) -> Result<Option<Piece>> {
+        let backend = self.db.get_database_backend();
+        let sql = self.shape.reading_bytes(backend, at, !self.after.is_empty());
+        let Some(row) = self.ask(sql).await? else {
+            self.is_done = true;
+            return Ok(None);
+        };
+        let before: String = row.try_get_by_index(0)?;
+        let after: String = row.try_get_by_index(2)?;
+        self.after = self.key_of(&before)?;
+        let bytes: Vec<u8> = row.try_get_by_index(1)?;
+        drop(row);
+        let mut text = String::with_capacity(before.len() + 2 * bytes.len() + after.len() + 4);
+        text.push_str(before.strip_suffix(']').unwrap_or(&before));
+        text.push_str(",\"");
+        hash::push_hex(&mut text, &bytes);
+        text.push_str("\",");
+        text.push_str(after.strip_prefix('[').unwrap_or(&after));
+        Ok(Some(Piece { text, rows: 1 }))
+    }
+
+    async fn ask(&self, sql: String) -> Result<Option<QueryResult>> {
+        let limit = Value::from(i64::try_from(self.rows).unwrap_or(i64::MAX));
+        let values = std::iter::once(limit).chain(self.after.iter().cloned());
+        let backend = self.db.get_database_backend();
+        let ask = Statement::from_sql_and_values(backend, sql, values);
+        Ok(self.db.query_one_raw(ask).await?)
     }
 
     fn key_of(&self, line: &str) -> Result<Vec<Value>> {

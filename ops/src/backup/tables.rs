@@ -383,6 +383,28 @@ impl Shape {
     /// SQL that counts up to `$1` rows after the key in `$2` and so on, if there is one, and joins
     /// their lines.
     pub(super) fn reading(&self, backend: DbBackend, has_key: bool) -> String {
+        let line = line(backend, &self.columns);
+        let rows = self.rows_after(has_key);
+        format!(
+            "SELECT count(*), string_agg(line, '\n') FROM (SELECT {line} AS line {rows}) AS lines"
+        )
+    }
+
+    /// Which of its columns holds a file, if one does.
+    pub(super) fn bytes(&self) -> Option<usize> {
+        self.columns.iter().position(|it| it.1 == Bytes)
+    }
+
+    /// SQL as [`Shape::reading`] for rows with a file in the column `at`, which the database is not
+    /// made to write as text: the line up to it, the bytes, and the line after it.
+    pub(super) fn reading_bytes(&self, backend: DbBackend, at: usize, has_key: bool) -> String {
+        let (before, after) = (&self.columns[..at], &self.columns[at + 1..]);
+        let (before, after) = (line(backend, before), line(backend, after));
+        let (name, rows) = (self.columns[at].0, self.rows_after(has_key));
+        format!("SELECT {before}, \"{name}\", {after} {rows}")
+    }
+
+    fn rows_after(&self, has_key: bool) -> String {
         let key = self.columns[..self.table.key].iter().map(|it| format!("\"{}\"", it.0));
         let key = key.collect::<Vec<_>>().join(", ");
         let binds = (0..self.table.key).map(|it| format!("${}", it + 2)).collect::<Vec<_>>();
@@ -390,29 +412,8 @@ impl Shape {
             true => format!("WHERE ({key}) > ({})", binds.join(", ")),
             false => String::new(),
         };
-        let line = self.line(backend);
-        let name = self.table.name;
-        format!(
-            "SELECT count(*), string_agg(line, '\n') FROM \
-             (SELECT {line} AS line FROM \"{name}\" {after} ORDER BY {key} LIMIT $1) AS lines"
-        )
+        format!("FROM \"{}\" {after} ORDER BY {key} LIMIT $1", self.table.name)
     }
-
-    fn line(&self, backend: DbBackend) -> String {
-        let cell = |(name, holds): &(&str, Holds)| match (backend, holds) {
-            (DbBackend::Postgres, Bytes) => format!("'\"' || encode(\"{name}\", 'hex') || '\"'"),
-            (DbBackend::Postgres, Flag) => format!("\"{name}\"::int::text"),
-            (DbBackend::Postgres, _) => format!("coalesce(to_json(\"{name}\")::text, 'null')"),
-            (_, Bytes) => format!("lower(hex(\"{name}\"))"),
-            (_, _) => format!("\"{name}\""),
-        };
-        let cells: Vec<_> = self.columns.iter().map(cell).collect();
-        match backend {
-            DbBackend::Postgres => format!("'[' || {} || ']'", cells.join(" || ',' || ")),
-            _ => format!("json_array({})", cells.join(", ")),
-        }
-    }
-
     /// SQL that inserts the rows whose lines are the items of the JSON array `$1`.
     pub(super) fn writing(&self, backend: DbBackend) -> String {
         let names: Vec<_> = self.columns.iter().map(|it| format!("\"{}\"", it.0)).collect();
@@ -432,5 +433,19 @@ impl Shape {
         };
         let (name, names, cells) = (self.table.name, names.join(", "), cells.join(", "));
         format!("INSERT INTO \"{name}\" ({names}) SELECT {cells} FROM {from}")
+    }
+}
+
+/// A row of these `columns` as a line.
+fn line(backend: DbBackend, columns: &[(&str, Holds)]) -> String {
+    let cell = |(name, holds): &(&str, Holds)| match (backend, holds) {
+        (DbBackend::Postgres, Flag) => format!("\"{name}\"::int::text"),
+        (DbBackend::Postgres, _) => format!("coalesce(to_json(\"{name}\")::text, 'null')"),
+        (_, _) => format!("\"{name}\""),
+    };
+    let cells: Vec<_> = columns.iter().map(cell).collect();
+    match backend {
+        DbBackend::Postgres => format!("'[' || {} || ']'", cells.join(" || ',' || ")),
+        _ => format!("json_array({})", cells.join(", ")),
     }
 }
