@@ -11,7 +11,7 @@ use metrics::{
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use setpoint_ops::backup::{Freshness, freshness};
 
-use crate::service::Service;
+use crate::service::{Service, now};
 
 /// The counters of requests, found once.
 pub(crate) struct Meters {
@@ -144,7 +144,7 @@ impl Meters {
 /// Measures how old the backups are, by the record in the database. What cannot be asked stays as
 /// it was: whether the database answers is another metric.
 pub(crate) async fn of_backups(service: &Service) {
-    let measured = async { freshness(&service.live.reader().await?).await };
+    let measured = async { freshness(&service.live.reader().await?, now()).await };
     match measured.await {
         Ok(freshness) => service.meters.backups(&freshness),
         Err(error) => tracing::debug!(%error, "cannot tell how old the backups are"),

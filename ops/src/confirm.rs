@@ -8,13 +8,13 @@ use chrono::{DateTime, Duration, Utc};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
-    DbBackend, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
-    Statement,
+    EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
 };
 use serde::Serialize;
 use setpoint_entity::{change, head, rejection, unconfirmed};
 
 use crate::apply::{self, Channel, lock_head};
+use crate::clock::shared as clock;
 use crate::database::Database;
 use crate::plan::Plan;
 use crate::{Error, Result, time};
@@ -261,18 +261,6 @@ async fn settle(
     row.undone_as = Set(undone_as);
     row.update(db).await?;
     Ok(())
-}
-
-/// The time that counts: that of the database server, where there is one.
-async fn clock(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
-    const ASK: &str = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', \
-                       'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
-    if db.get_database_backend() != DbBackend::Postgres {
-        return Ok(now);
-    }
-    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, ASK)).await?;
-    let row = row.ok_or_else(|| DbErr::RecordNotFound("the server has no time".to_owned()))?;
-    Ok(moment(&row.try_get_by_index::<String>(0)?))
 }
 
 /// A moment as it is stored. What was written by hand and is no time has come already.

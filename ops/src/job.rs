@@ -3,6 +3,13 @@
 //! Any number of instances look after the same jobs. The database decides which of them runs
 //! what: each time of a job is one row, claimed under a lease. Whoever loses the lease records
 //! nothing.
+//!
+//! What is promised of clocks: on PostgreSQL an instance whose clock is ahead of the server's by
+//! more than a minute goes by the server's, so that nothing is run before its time, and a time that
+//! has a row is not run again whatever the clocks of instances say. SQLite has no other clock than
+//! that of the machine, and where that goes back by more than a minute the later word is believed:
+//! what lies ahead of it was recorded by a clock that was ahead, and those times are run when they
+//! come.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,6 +19,7 @@ use serde::Serialize;
 
 use crate::webhook::Webhook;
 
+mod ahead;
 mod claim;
 mod cron;
 mod declare;
@@ -20,6 +28,7 @@ mod due;
 mod hand;
 mod list;
 mod meters;
+mod past;
 mod pause;
 mod runner;
 mod work;

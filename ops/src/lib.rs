@@ -44,6 +44,7 @@ pub mod webhook;
 pub mod write_back;
 
 mod bulk;
+mod clock;
 mod differing;
 mod error;
 mod open;

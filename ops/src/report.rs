@@ -4,14 +4,16 @@
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Order,
+    QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use serde::{Deserialize, Serialize};
 use setpoint_entity::drift_report as reports;
 use setpoint_importers::TypedValue;
 
+use crate::clock::latest;
 use crate::drift::{self, Drift};
 use crate::job::Ground;
 use crate::{Result, apply, time};
@@ -78,7 +80,7 @@ pub async fn make(
     now: DateTime<Utc>,
 ) -> Result<Report> {
     let head = apply::head(db).await?;
-    let known = known(db, job).await?;
+    let known = known(db, job, now).await?;
     let (root, limits) = (&ground.root, &ground.limits);
     let mut found = drift::report(db, &ground.sources, root, &[], limits, now).await?;
     for one in &mut found.drift {
@@ -112,7 +114,7 @@ pub async fn show(
     fresh: bool,
     now: DateTime<Utc>,
 ) -> Result<Report> {
-    match newest(db).await?.filter(|_| !fresh) {
+    match newest(db, now).await?.filter(|_| !fresh) {
         Some(report) => Ok(report),
         None => make(db, ground, None, now).await,
     }
@@ -123,20 +125,24 @@ pub async fn show(
 /// # Errors
 ///
 /// [`crate::Error::Database`].
-pub async fn newest(db: &impl ConnectionTrait) -> Result<Option<Report>> {
-    let newest = reports::Entity::find().order_by_desc(reports::Column::CreatedAt).one(db).await?;
-    newest.map(read).transpose()
+pub async fn newest(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<Option<Report>> {
+    newest_first(reports::Entity::find(), now).one(db).await?.map(read).transpose()
 }
 
 /// What the last report said that everybody was told of: of a job, or of any.
-async fn known(db: &impl ConnectionTrait, job: Option<&str>) -> Result<Known> {
+async fn known(db: &impl ConnectionTrait, job: Option<&str>, now: DateTime<Utc>) -> Result<Known> {
     let mut told = reports::Entity::find().filter(reports::Column::Told.eq(true));
     if let Some(job) = job {
         told = told.filter(reports::Column::Job.eq(job));
     }
-    let last = told.order_by_desc(reports::Column::CreatedAt).one(db).await?;
-    let last = last.map(read).transpose()?;
+    let last = newest_first(told, now).one(db).await?.map(read).transpose()?;
     Ok(last.into_iter().flat_map(|it| it.drift).map(|it| it.id()).collect())
+}
+
+/// Those of times that have not come yet come last: a clock that was ahead has made them.
+fn newest_first(found: Select<reports::Entity>, now: DateTime<Utc>) -> Select<reports::Entity> {
+    let is_ahead = Expr::col(reports::Column::CreatedAt).gt(latest(now));
+    found.order_by(is_ahead, Order::Asc).order_by_desc(reports::Column::CreatedAt)
 }
 
 /// Stores a report as that of a run; `told` if nobody waits to be told of it.

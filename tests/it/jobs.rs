@@ -4,12 +4,15 @@
 use chrono::{DateTime, TimeZone as _, Utc};
 use serde_json::Value;
 use setpoint_ops::database::{Access, Database, Location, Settings, open};
-use setpoint_ops::job::{Claim, Declared, Effect, Ended, Holder, Job, read};
+use setpoint_ops::job::{
+    Claim, Declared, Effect, Ended, Holder, Job, State, finish, read, renew, tick,
+};
 
 use crate::world::{World, block_on, text};
 
 mod alarm;
 mod claims;
+mod clocks;
 mod commands;
 mod race;
 mod service;
@@ -51,6 +54,51 @@ fn job(change: impl FnOnce(&mut Declared)) -> Job {
     };
     change(&mut declared);
     read(&[declared], &[]).unwrap().remove(0)
+}
+
+/// A job of a database, run by the library, with a clock that the tests set.
+struct Jobs {
+    db: Database,
+    job: Job,
+}
+
+impl Jobs {
+    /// A job that was looked at at noon for the first time.
+    fn of(world: &World, job: Job) -> Self {
+        let jobs = Self { db: opened(ready(world, "")), job };
+        assert_eq!(jobs.tick(0, 1), None);
+        jobs
+    }
+
+    fn tick(&self, minute: i64, second: i64) -> Option<Claim> {
+        self.tick_as("one", minute, second)
+    }
+
+    fn tick_as(&self, name: &str, minute: i64, second: i64) -> Option<Claim> {
+        block_on(tick(&self.db, &self.job, &instance(name), at(minute, second))).unwrap()
+    }
+
+    /// Ends a run; tells whether it was still the instance's.
+    fn end(&self, claim: &Claim, ended: &Ended, minute: i64) -> Option<State> {
+        let finished = block_on(finish(&self.db, claim, &self.job, ended, at(minute, 30))).unwrap();
+        finished.map(|it| it.state)
+    }
+
+    /// As if the instance had not been heard of for as long as its lease.
+    fn silence(&self, claim: &Claim) {
+        let silent = Holder { lease: std::time::Duration::ZERO, ..instance("any") };
+        assert!(block_on(renew(&self.db, claim, &silent, at(0, 0))).unwrap());
+    }
+
+    /// What can be claimed in a minute, one after the other, as minutes.
+    fn all(&self, minute_: i64, second: i64) -> Vec<i64> {
+        let mut ran = Vec::new();
+        while let Some(claim) = self.tick(minute_, second) {
+            assert_eq!(self.end(&claim, &succeeded(), minute_), Some(State::Succeeded));
+            ran.push(minute(&claim));
+        }
+        ran
+    }
 }
 
 /// An instance whose lease is long.

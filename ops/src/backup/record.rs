@@ -9,6 +9,7 @@ use sea_orm::{
 use setpoint_entity::backup;
 
 use super::Verified;
+use crate::clock::latest;
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::{Error, Result, time};
 
@@ -50,16 +51,22 @@ pub struct Freshness {
     pub verified_at: Option<DateTime<Utc>>,
 }
 
-/// How old the backups are, by the record that the database has of them.
+/// How old the backups are, by the record that the database has of them. Of those that it dates
+/// later than now that is not known, and they are left out.
 ///
 /// # Errors
 ///
 /// [`Error::Database`].
-pub async fn freshness(db: &impl ConnectionTrait) -> Result<Freshness> {
-    let newest = backup::Entity::find().order_by_desc(backup::Column::CreatedAt).one(db).await?;
+pub async fn freshness(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<Freshness> {
+    let latest = latest(now);
+    let newest = backup::Entity::find()
+        .filter(backup::Column::CreatedAt.lte(latest.as_str()))
+        .order_by_desc(backup::Column::CreatedAt)
+        .one(db)
+        .await?;
     let Some(newest) = newest else { return Ok(Freshness::default()) };
     let verified = backup::Entity::find()
-        .filter(backup::Column::VerifiedAt.is_not_null())
+        .filter(backup::Column::VerifiedAt.lte(latest))
         .order_by_desc(backup::Column::VerifiedAt)
         .one(db)
         .await?

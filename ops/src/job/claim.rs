@@ -9,15 +9,17 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
-    DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
-    Statement,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use setpoint_entity::{job as jobs, job_run as runs};
 
-use super::due::due;
+use super::ahead::make_room;
+use super::due::{due, jitter};
+use super::past::{failing, forget};
 use super::work::Effect;
 use super::{Job, MOST_MISSED, Overlap, State, Trigger};
+use crate::clock::{APART, Clocks, shared};
 use crate::database::Database;
 use crate::{Error, Result, time};
 
@@ -68,8 +70,8 @@ const TELLS: usize = 4000;
 const LONGEST: chrono::Duration = chrono::Duration::hours(1);
 /// No run waits for longer: jitter and the longest [`backoff`] are shorter.
 const LONGEST_WAIT: chrono::Duration = chrono::Duration::days(2);
-/// Runs of a job that are remembered.
-const REMEMBERED: u64 = 5000;
+/// Of so many times one is taken to forget what is too old: to look for it takes a while.
+const SELDOM: Duration = Duration::from_millis(100);
 
 impl Ended {
     pub fn failed(reason: impl Into<String>) -> Self {
@@ -110,10 +112,12 @@ async fn look(
     let work = async {
         let transaction = db.begin().await?;
         let row = locked(&transaction, job, now).await?;
+        // Whoever had the row may have been waited for.
+        let clocks = Clocks::read(&transaction, now).await?;
         let rests = row.paused_at.is_some() || !job.enabled;
-        note_due(&transaction, job, row, rests, now).await?;
+        note_due(&transaction, job, row, rests, &clocks).await?;
         let claim = match holder.filter(|_| !rests) {
-            Some(holder) => next(&transaction, job, holder, now).await?,
+            Some(holder) => next(&transaction, job, holder, &clocks).await?,
             None => None,
         };
         transaction.commit().await?;
@@ -136,24 +140,29 @@ pub(super) async fn begin_by_hand(
     let work = async {
         let transaction = db.begin().await?;
         locked(&transaction, job, now).await?;
-        let clock = lease_clock(&transaction, now).await?;
-        let running =
-            open(&transaction, &job.name).await?.into_iter().find(|it| is_held(it, clock));
-        if let Some(run) = running {
+        let clocks = Clocks::read(&transaction, now).await?;
+        make_room(&transaction, &job.name, &clocks).await?;
+        let open = open(&transaction, &job.name).await?;
+        if let Some(run) = open.iter().find(|it| is_held(it, clocks.shared)) {
             return Err(Error::JobRunning {
-                job: run.job,
-                since: run.started_at.unwrap_or_default(),
-                instance: run.instance.unwrap_or_default(),
+                job: run.job.clone(),
+                since: run.started_at.clone().unwrap_or_default(),
+                instance: run.instance.clone().unwrap_or_default(),
             });
         }
-        let mut instant = now;
+        for run in open {
+            if is_lost(&run, job) {
+                abandon(&transaction, run, clocks.now).await?;
+            }
+        }
+        let mut instant = clocks.now;
         while insert(&transaction, job, instant, State::Queued, Trigger::Manual, None).await? == 0 {
             instant += chrono::Duration::milliseconds(1);
         }
         let id = (job.name.clone(), time::stamp(instant));
         let queued = runs::Entity::find_by_id(id).one(&transaction).await?;
         let queued = queued.ok_or_else(|| DbErr::RecordNotInserted)?;
-        let claim = claimed(&transaction, queued, holder, now, clock).await?;
+        let claim = claimed(&transaction, queued, holder, &clocks).await?;
         transaction.commit().await?;
         Ok(claim)
     };
@@ -173,7 +182,7 @@ pub async fn renew(
 ) -> Result<bool> {
     let work = async {
         let transaction = db.begin().await?;
-        let until = lease_clock(&transaction, now).await? + holder.lease;
+        let until = shared(&transaction, now).await? + holder.lease;
         let renewed = runs::Entity::update_many()
             .col_expr(runs::Column::LeaseUntil, Expr::value(time::stamp(until)))
             .filter(runs::Column::Job.eq(&claim.job))
@@ -204,6 +213,7 @@ pub async fn finish(
     let work = async {
         let transaction = db.begin().await?;
         let Some(run) = held(&transaction, claim).await? else { return Ok(None) };
+        let Clocks { now, .. } = Clocks::read(&transaction, now).await?;
         ended.effect.write(&transaction, claim, now).await?;
         let is_by_cron = run.trigger == Trigger::Cron.as_str();
         let is_again = is_by_cron && claim.attempt <= i64::from(job.retries);
@@ -222,7 +232,7 @@ pub async fn finish(
             run.not_before = Set(time::stamp(now + backoff(claim.attempt)));
         }
         run.update(&transaction).await?;
-        let failing = failing(&transaction, &claim.job).await?;
+        let failing = failing(&transaction, &claim.job, now).await?;
         transaction.commit().await?;
         let failing = failing + u64::from(state == State::Queued);
         Ok(Some(Recorded { state, failing, reason: ended.result.as_ref().err().cloned() }))
@@ -250,26 +260,6 @@ pub async fn release(db: &Database, claim: &Claim) -> Result<()> {
         Ok::<_, Error>(transaction.commit().await?)
     };
     work.await.map_err(|error| error.at(db.place()))
-}
-
-/// How many runs of `job` have failed since one succeeded.
-///
-/// # Errors
-///
-/// [`Error::Database`].
-pub(super) async fn failing(db: &impl ConnectionTrait, job: &str) -> Result<u64> {
-    let ended = [State::Succeeded, State::Failed, State::Abandoned].map(State::as_str);
-    let states: Vec<String> = runs::Entity::find()
-        .select_only()
-        .column(runs::Column::State)
-        .filter(runs::Column::Job.eq(job))
-        .filter(runs::Column::State.is_in(ended))
-        .order_by_desc(runs::Column::ScheduledFor)
-        .limit(1000)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(states.iter().take_while(|it| *it != State::Succeeded.as_str()).count() as u64)
 }
 
 /// Those runs of all jobs, or of one, that are not over, the oldest first.
@@ -309,25 +299,6 @@ pub(super) fn may_begin(run: &runs::Model, now: DateTime<Utc>) -> bool {
     run.not_before <= time::stamp(now) || run.not_before > time::stamp(now + LONGEST_WAIT)
 }
 
-/// The clock that leases go by: that of PostgreSQL, which all instances share; on SQLite that of
-/// the machine, which they share.
-pub(super) async fn lease_clock(
-    db: &impl ConnectionTrait,
-    now: DateTime<Utc>,
-) -> Result<DateTime<Utc>> {
-    if db.get_database_backend() != DbBackend::Postgres {
-        return Ok(now);
-    }
-    let ask = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', \
-               'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
-    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, ask)).await?;
-    let text: String = match row {
-        Some(row) => row.try_get_by_index(0)?,
-        None => String::new(),
-    };
-    Ok(time::read(&text)?)
-}
-
 /// The row of `job`, which nobody else has while the transaction lasts.
 pub(super) async fn locked(
     db: &DatabaseTransaction,
@@ -354,15 +325,15 @@ async fn note_due(
     job: &Job,
     row: jobs::Model,
     rests: bool,
-    now: DateTime<Utc>,
+    clocks: &Clocks,
 ) -> Result<()> {
-    /// Clocks of instances differ by less, or one of them was put right.
-    const APART: chrono::Duration = chrono::Duration::seconds(60);
+    let now = clocks.now;
     let considered = time::read(&row.considered_until)?;
     let (schedule, is_back) = (job.schedule.to_string(), considered > now + APART);
     let is_other = row.schedule != schedule;
     let since = match (is_back, is_other) {
-        // What was run has a row, so it is not run again when its time comes again.
+        // What was run has a row, so it is not run again when its time comes again, unless that
+        // lies ahead of every clock.
         (true, _) => now,
         // While instances are restarted with other times they take turns here.
         (false, true) => considered.max(now - APART),
@@ -374,6 +345,7 @@ async fn note_due(
         return Ok(());
     }
 
+    make_room(db, &job.name, clocks).await?;
     if is_due && !rests {
         let mut open = open(db, &job.name).await?;
         let before = match job.overlap {
@@ -397,7 +369,9 @@ async fn note_due(
             };
             insert(db, job, *instant, state, Trigger::Cron, note).await?;
         }
-        forget(db, &job.name).await?;
+        if due.run.iter().any(|it| jitter(&job.name, *it, SELDOM).is_zero()) {
+            forget(db, &job.name).await?;
+        }
     }
     let mut row = row.into_active_model();
     row.schedule = Set(schedule);
@@ -448,34 +422,39 @@ async fn next(
     db: &DatabaseTransaction,
     job: &Job,
     holder: &Holder,
-    now: DateTime<Utc>,
+    clocks: &Clocks,
 ) -> Result<Option<Claim>> {
     let open = open(db, &job.name).await?;
-    if open.is_empty() {
+    if open.iter().any(|it| is_held(it, clocks.shared)) {
         return Ok(None);
     }
-    let clock = lease_clock(db, now).await?;
-    if open.iter().any(|it| is_held(it, clock)) {
-        return Ok(None);
-    }
-    let most = BEGINNINGS.max(i64::from(job.retries) + 1);
     for run in open {
-        let is_dead = run.state == State::Running.as_str();
-        if is_dead && (run.attempt >= most || run.trigger == Trigger::Manual.as_str()) {
-            let instance = run.instance.clone().unwrap_or_default();
-            let mut run = run.into_active_model();
-            run.state = Set(State::Abandoned.as_str().to_owned());
-            run.finished_at = Set(Some(time::stamp(now)));
-            run.lease_until = Set(None);
-            run.error = Set(Some(format!("{instance} had it, and was not heard of any more")));
-            run.update(db).await?;
-            continue;
-        }
-        if is_dead || may_begin(&run, now) {
-            return claimed(db, run, holder, now, clock).await.map(Some);
+        if is_lost(&run, job) {
+            abandon(db, run, clocks.now).await?;
+        } else if run.state == State::Running.as_str() || may_begin(&run, clocks.now) {
+            return claimed(db, run, holder, clocks).await.map(Some);
         }
     }
     Ok(None)
+}
+
+/// Whether a run that nobody has any more is not to be begun again: somebody asked for it and
+/// would have to ask again, or it was begun as often as that may be.
+fn is_lost(run: &runs::Model, job: &Job) -> bool {
+    let most = BEGINNINGS.max(i64::from(job.retries) + 1);
+    let is_by_hand = run.trigger == Trigger::Manual.as_str();
+    run.state == State::Running.as_str() && (is_by_hand || run.attempt >= most)
+}
+
+async fn abandon(db: &DatabaseTransaction, run: runs::Model, now: DateTime<Utc>) -> Result<()> {
+    let instance = run.instance.clone().unwrap_or_default();
+    let mut run = run.into_active_model();
+    run.state = Set(State::Abandoned.as_str().to_owned());
+    run.finished_at = Set(Some(time::stamp(now)));
+    run.lease_until = Set(None);
+    run.error = Set(Some(format!("{instance} had it, and was not heard of any more")));
+    run.update(db).await?;
+    Ok(())
 }
 
 /// Has `run` be the holder's.
@@ -483,8 +462,7 @@ async fn claimed(
     db: &DatabaseTransaction,
     run: runs::Model,
     holder: &Holder,
-    now: DateTime<Utc>,
-    lease_clock: DateTime<Utc>,
+    clocks: &Clocks,
 ) -> Result<Claim> {
     let claim = Claim {
         job: run.job.clone(),
@@ -497,8 +475,8 @@ async fn claimed(
     row.state = Set(State::Running.as_str().to_owned());
     row.token = Set(claim.token);
     row.attempt = Set(claim.attempt);
-    row.lease_until = Set(Some(time::stamp(lease_clock + holder.lease)));
-    row.started_at = Set(Some(time::stamp(now)));
+    row.lease_until = Set(Some(time::stamp(clocks.shared + holder.lease)));
+    row.started_at = Set(Some(time::stamp(clocks.now)));
     row.finished_at = Set(None);
     row.instance = Set(Some(holder.instance.clone()));
     if let Some(instance) = died {
@@ -514,28 +492,6 @@ async fn held(db: &DatabaseTransaction, claim: &Claim) -> Result<Option<runs::Mo
     let id = (claim.job.clone(), claim.scheduled_for.clone());
     let run = runs::Entity::find_by_id(id).lock_exclusive().one(db).await?;
     Ok(run.filter(|it| it.token == claim.token && it.state == State::Running.as_str()))
-}
-
-/// Takes away what is too old to be remembered.
-async fn forget(db: &DatabaseTransaction, job: &str) -> Result<()> {
-    let last: Option<String> = runs::Entity::find()
-        .select_only()
-        .column(runs::Column::ScheduledFor)
-        .filter(runs::Column::Job.eq(job))
-        .order_by_desc(runs::Column::ScheduledFor)
-        .offset(REMEMBERED)
-        .limit(1)
-        .into_tuple()
-        .one(db)
-        .await?;
-    let Some(last) = last else { return Ok(()) };
-    runs::Entity::delete_many()
-        .filter(runs::Column::Job.eq(job))
-        .filter(runs::Column::ScheduledFor.lte(last))
-        .filter(runs::Column::State.is_not_in([State::Queued, State::Running].map(State::as_str)))
-        .exec(db)
-        .await?;
-    Ok(())
 }
 
 /// How long after its `attempt` a run is tried again.

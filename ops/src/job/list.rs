@@ -6,6 +6,7 @@ use serde::Serialize;
 use setpoint_entity::{job as jobs, job_run as runs};
 
 use super::Job;
+use super::past::newest;
 use crate::{Error, Result};
 
 /// A declared job, and how it stands.
@@ -20,7 +21,7 @@ pub struct Listed {
     pub paused_by: Option<String>,
     /// When it is due next, by the clocks of its zone; nothing while it rests.
     pub next: Vec<String>,
-    /// The newest run.
+    /// The newest run of a time that has come.
     pub last: Option<Run>,
 }
 
@@ -72,7 +73,7 @@ pub async fn list(
             paused_at,
             paused_by,
             next: next.map(|it| job.schedule.in_zone(it)).collect(),
-            last: history(db, Some(&job.name), 1).await?.pop(),
+            last: newest(db, &job.name, None, now).await?.map(Run::of),
         });
     }
     Ok(listed)

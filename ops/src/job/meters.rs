@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
-use setpoint_entity::job_run as runs;
+use sea_orm::ConnectionTrait;
 
-use super::claim::failing;
+use super::past::{failing, newest};
 use super::{Job, Recorded, State};
 use crate::{Result, time};
 
@@ -23,16 +22,15 @@ pub(super) fn describe() {
 }
 
 /// Takes up what was before this program was started.
-pub(super) async fn begin(db: &impl ConnectionTrait, jobs: &[Job]) -> Result<()> {
+pub(super) async fn begin(
+    db: &impl ConnectionTrait,
+    jobs: &[Job],
+    now: DateTime<Utc>,
+) -> Result<()> {
     for job in jobs {
         let label = job.name.clone();
-        gauge!(FAILING, "name" => label.clone()).set(failing(db, &job.name).await? as f64);
-        let last = runs::Entity::find()
-            .filter(runs::Column::Job.eq(&job.name))
-            .filter(runs::Column::State.eq(State::Succeeded.as_str()))
-            .order_by_desc(runs::Column::ScheduledFor)
-            .one(db)
-            .await?;
+        gauge!(FAILING, "name" => label.clone()).set(failing(db, &job.name, now).await? as f64);
+        let last = newest(db, &job.name, Some(State::Succeeded), now).await?;
         if let Some(at) = last.and_then(|it| time::read(&it.finished_at?).ok()) {
             gauge!(LAST_SUCCESS, "name" => label).set(at.timestamp() as f64);
         }

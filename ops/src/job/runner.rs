@@ -13,11 +13,12 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
-use super::claim::{all_open, is_held, lease_clock, may_begin};
+use super::claim::{all_open, is_held, may_begin};
 use super::hand::held;
 use super::work::carry_out;
 use super::{Claim, Ended, Ground, Holder, Job, Recorded, State, Store, consider, meters, tick};
 use crate::Result;
+use crate::clock::Clocks;
 use crate::live::Live;
 
 /// What tells the time. Tests set it.
@@ -124,7 +125,7 @@ impl Looking {
         if setup.jobs.is_empty() {
             return Ok(());
         }
-        meters::begin(&self.live.reader().await?, &setup.jobs).await
+        meters::begin(&self.live.reader().await?, &setup.jobs, (self.clock)()).await
     }
 
     /// Begins what is due. Gives how long nothing will be.
@@ -152,8 +153,8 @@ impl Looking {
     }
 
     async fn look(&mut self, setup: &Arc<Setup>) -> Result<Duration> {
-        let now = (self.clock)();
-        let waiting = self.waiting(now).await?;
+        let (clocks, waiting) = self.waiting().await?;
+        let now = clocks.now;
         let mut wait = OFTEN;
         for job in &setup.jobs {
             let runs_here = self.running.contains(&job.name);
@@ -182,18 +183,16 @@ impl Looking {
         Ok(wait.max(Duration::from_millis(10)))
     }
 
-    /// The jobs of which a run could be claimed.
-    async fn waiting(&self, now: DateTime<Utc>) -> Result<HashSet<String>> {
+    /// What time it is, and the jobs of which a run could be claimed.
+    async fn waiting(&self) -> Result<(Clocks, HashSet<String>)> {
         let db = self.live.reader().await?;
-        let open = all_open(&db, None).await?;
-        if open.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let clock = lease_clock(&db, now).await?;
-        let waiting = open.into_iter().filter(|it| !is_held(it, clock));
+        let clocks = Clocks::read(&db, (self.clock)()).await?;
+        let open = all_open(&db, None).await?.into_iter();
+        let waiting = open.filter(|it| !is_held(it, clocks.shared));
         let waiting =
-            waiting.filter(|it| it.state == State::Running.as_str() || may_begin(it, now));
-        Ok(waiting.map(|it| it.job).collect())
+            waiting.filter(|it| it.state == State::Running.as_str() || may_begin(it, clocks.now));
+        let jobs = waiting.map(|it| it.job).collect();
+        Ok((clocks, jobs))
     }
 
     /// Whether something may have come due since it was last looked.

@@ -1,12 +1,9 @@
 //! Who gets a run, and what becomes of it: the library, with a clock that the tests set.
 
 use insta::assert_snapshot;
-use setpoint_ops::database::Database;
-use setpoint_ops::job::{
-    Claim, Ended, Holder, Job, State, consider, finish, pause, release, renew, resume, tick,
-};
+use setpoint_ops::job::{Ended, State, consider, pause, release, renew, resume};
 
-use super::{at, instance, job, minute, opened, ready, runs, succeeded};
+use super::{Jobs, at, instance, job, minute, runs, succeeded};
 use crate::world::{World, block_on};
 
 on_both![
@@ -16,55 +13,10 @@ on_both![
     what_failed_is_tried_again_later_and_later,
     a_run_that_goes_on_has_the_next_skipped_or_wait,
     missed_runs_are_as_the_policy_says,
-    a_clock_that_jumps_neither_repeats_nor_skips,
     other_times_of_a_job_begin_when_they_are_declared,
     what_passes_while_a_job_is_paused_is_not_made_up_for,
     a_run_that_was_given_back_is_begun_at_once_and_has_lost_nothing,
 ];
-
-struct Jobs {
-    db: Database,
-    job: Job,
-}
-
-impl Jobs {
-    /// A job that was looked at at noon for the first time.
-    fn of(world: &World, job: Job) -> Self {
-        let jobs = Self { db: opened(ready(world, "")), job };
-        assert_eq!(jobs.tick(0, 1), None);
-        jobs
-    }
-
-    fn tick(&self, minute: i64, second: i64) -> Option<Claim> {
-        self.tick_as("one", minute, second)
-    }
-
-    fn tick_as(&self, name: &str, minute: i64, second: i64) -> Option<Claim> {
-        block_on(tick(&self.db, &self.job, &instance(name), at(minute, second))).unwrap()
-    }
-
-    /// Ends a run; tells whether it was still the instance's.
-    fn end(&self, claim: &Claim, ended: &Ended, minute: i64) -> Option<State> {
-        let finished = block_on(finish(&self.db, claim, &self.job, ended, at(minute, 30))).unwrap();
-        finished.map(|it| it.state)
-    }
-
-    /// As if the instance had not been heard of for as long as its lease.
-    fn silence(&self, claim: &Claim) {
-        let silent = Holder { lease: std::time::Duration::ZERO, ..instance("any") };
-        assert!(block_on(renew(&self.db, claim, &silent, at(0, 0))).unwrap());
-    }
-
-    /// What can be claimed in a minute, one after the other, as minutes.
-    fn all(&self, minute_: i64, second: i64) -> Vec<i64> {
-        let mut ran = Vec::new();
-        while let Some(claim) = self.tick(minute_, second) {
-            assert_eq!(self.end(&claim, &succeeded(), minute_), Some(State::Succeeded));
-            ran.push(minute(&claim));
-        }
-        ran
-    }
-}
 
 fn a_run_is_claimed_by_one_and_recorded_once(world: &World) {
     let jobs = Jobs::of(world, job(|_| {}));
@@ -166,21 +118,6 @@ fn missed_runs_are_as_the_policy_says(world: &World) {
     11: skipped, 3 runs were missed, 2026-05-01T12:09:00.000Z to 2026-05-01T12:11:00.000Z
     12: succeeded
     ");
-}
-
-fn a_clock_that_jumps_neither_repeats_nor_skips(world: &World) {
-    let jobs = Jobs::of(world, job(|it| it.missed = Some("skip".to_owned())));
-    assert_eq!(jobs.all(1, 0), [1]);
-    assert_eq!(jobs.all(2, 0), [2]);
-    // Back by a minute, by an hour, and on from there.
-    assert_eq!(jobs.all(1, 0), [0i64; 0]);
-    assert_eq!(jobs.all(-60, 0), [0i64; 0]);
-    assert_eq!(jobs.all(-59, 0), [-59]);
-    // On by years, and back.
-    let years = 60 * 24 * 3650;
-    assert_eq!(jobs.all(years, 0), [years]);
-    assert_eq!(jobs.all(0, 0), [0i64; 0]);
-    assert_eq!((1..5).flat_map(|it| jobs.all(it, 0)).collect::<Vec<_>>(), [3, 4]);
 }
 
 fn other_times_of_a_job_begin_when_they_are_declared(world: &World) {
