@@ -14,6 +14,7 @@ mod alarm;
 mod claims;
 mod clocks;
 mod commands;
+mod ends;
 mod race;
 mod service;
 

@@ -240,6 +240,26 @@ pub async fn finish(
     work.await.map_err(|error: Error| error.at(db.place()))
 }
 
+/// What was recorded of a run by whoever has `claim`, if it was: for one who was not answered.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub(super) async fn recorded(
+    db: &Database,
+    claim: &Claim,
+    now: DateTime<Utc>,
+) -> Result<Option<Recorded>> {
+    let id = (claim.job.clone(), claim.scheduled_for.clone());
+    let run = runs::Entity::find_by_id(id).one(&db.connection).await?;
+    let Some(run) = run.filter(|it| it.token == claim.token) else { return Ok(None) };
+    let state = State::ALL.into_iter().find(|it| it.as_str() == run.state);
+    let Some(state) = state.filter(|it| *it != State::Running) else { return Ok(None) };
+    let failing = failing(&db.connection, &claim.job, now).await?;
+    let failing = failing + u64::from(state == State::Queued);
+    Ok(Some(Recorded { state, failing, reason: run.error }))
+}
+
 /// Gives a run back that was not ended, as if it had not been begun.
 ///
 /// # Errors

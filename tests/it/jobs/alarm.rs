@@ -23,10 +23,10 @@ on_both![
 ];
 
 /// Somebody who is told.
-struct Listener(TcpListener);
+pub(super) struct Listener(TcpListener);
 
 impl Listener {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").unwrap())
     }
 
@@ -41,7 +41,7 @@ impl Listener {
     }
 
     /// Waits until somebody calls; what they say.
-    fn heard(&self) -> (TcpStream, Value) {
+    pub(super) fn heard(&self) -> (TcpStream, Value) {
         let (stream, _) = self.0.accept().unwrap();
         let mut reader = BufReader::new(stream);
         let (mut line, mut length) = (String::new(), 0);
@@ -69,7 +69,7 @@ impl Listener {
     }
 }
 
-fn answer(mut stream: TcpStream, status: &str) {
+pub(super) fn answer(mut stream: TcpStream, status: &str) {
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nLocation: /other\r\n\r\n");
     // Whoever was killed does not hear it.
     drop(stream.write_all(head.as_bytes()));
@@ -82,7 +82,7 @@ fn names(said: &Value) -> String {
 }
 
 /// A world with one key out of line, and a job that tells of it.
-fn drifting<'w>(world: &'w World, listener: &Listener, more: &str) -> &'w World {
+pub(super) fn drifting<'w>(world: &'w World, listener: &Listener, more: &str) -> &'w World {
     ready(world, &listener.job(more)).migrate("a: 1\nb: 1\nc: 1\n");
     world.ok(&["set", "a", "2"]);
     world
