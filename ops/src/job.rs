@@ -68,7 +68,7 @@ pub enum Verb {
     Backup,
     /// Compares every source with its last import and what is live, and tells of what is new.
     Drift { webhook: Option<Webhook> },
-    /// Takes away what has long expired.
+    /// Takes away what is over, and takes back what nobody has confirmed in time.
     Expire,
     /// Removes the backups that no rule keeps.
     Retention,

@@ -12,6 +12,7 @@ use super::drift::drift;
 use super::{Claim, Ended, Job, Verb};
 use crate::apply::Channel;
 use crate::backup::{self, BackupError, Storage, Wish};
+use crate::clock::Clocks;
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::live::{self, Live};
 use crate::plan::Author;
@@ -19,7 +20,7 @@ use crate::report::{self, Report};
 use crate::retention::{Policy, revisions};
 use crate::secret::Rules;
 use crate::source::{self, Declared, State as SourceState, imported};
-use crate::{Error, Result, audit, expire};
+use crate::{Error, Result, audit, confirm, expire};
 
 /// What is declared, as far as jobs need it.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ pub enum Store<'a> {
 #[derive(Debug)]
 pub enum Effect {
     Nothing,
-    /// Takes away what has long expired.
+    /// Removes the ignored drift that is long over.
     Expire,
     /// Stores a report; `told` if nobody waits to be told of it.
     Report {
@@ -231,8 +232,22 @@ async fn prune_backups(ground: &Ground, policy: &Policy, now: DateTime<Utc>) -> 
 }
 
 async fn expiring(store: Store<'_>, now: DateTime<Utc>) -> Result<Ended> {
-    let expired = expire::find(&store.reader().await?, now).await?;
-    Ok(Ended { result: Ok(expired.to_string()), effect: Effect::Expire })
+    let db = store.reader().await?;
+    let Clocks { now, .. } = Clocks::read(&db, now).await?;
+    let expired = expire::find(&db, now).await?;
+    drop(db);
+    let undone = confirm::undo(store.writer()?, now).await?;
+    if let Store::Live(live) = store
+        && !undone.is_empty()
+    {
+        live.catch_up().await?;
+    }
+    let undone: Vec<&str> = undone.iter().map(|it| it.reason.as_str()).collect();
+    let undone = match undone.is_empty() {
+        true => "nothing had to be undone".to_owned(),
+        false => format!("undone: {}", undone.join("; ")),
+    };
+    Ok(Ended { result: Ok(format!("{expired}; {undone}")), effect: Effect::Expire })
 }
 
 async fn reseed_check(store: Store<'_>, ground: &Ground) -> Result<Ended> {
