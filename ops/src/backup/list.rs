@@ -49,7 +49,15 @@ pub async fn list(
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let known = record::all(location, settings).await;
+    listed(storage, names, &record::all(location, settings).await).await
+}
+
+/// The archives of these names, with what is known of them, in the order of [`list`].
+pub(super) async fn listed(
+    storage: &Storage,
+    names: Vec<String>,
+    known: &[backup::Model],
+) -> Result<Vec<Listed>> {
     let known: HashMap<_, _> = known.iter().map(|it| (it.name.as_str(), it)).collect();
     let mut listed = Vec::new();
     let looks = names.iter().map(|it| look(storage, it, known.get(it.as_str()).copied()));

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{BackupError, Kind, Listed, Storage, list, remove};
+use super::list::listed;
+use super::{BackupError, Kind, Listed, Storage, record, remove};
 use crate::database::{Location, Settings};
 use crate::retention::{Backup, Decision, Policy, decide};
 use crate::{Error, Result, time};
@@ -12,7 +13,8 @@ use crate::{Error, Result, time};
 ///
 /// # Errors
 ///
-/// [`Error::KeepsNothing`], [`Error::Unreadable`]: nothing was removed then.
+/// [`Error::KeepsNothing`], [`Error::Unreadable`], as [`crate::database::open`] if there is a
+/// database: nothing was removed then.
 /// [`Error::Unwritable`]: some may have been.
 pub async fn prune(
     location: &Location,
@@ -22,8 +24,10 @@ pub async fn prune(
     is_dry: bool,
     now: DateTime<Utc>,
 ) -> Result<Vec<Decision>> {
-    let listed = list(location, settings, storage).await?;
-    let backups: Vec<Backup> = listed.iter().filter_map(known).collect();
+    // Without what is known none would count as verified, and all would stay.
+    let known = record::read(location, settings).await?;
+    let listed = listed(storage, storage.names().await?, &known).await?;
+    let backups: Vec<Backup> = listed.iter().filter_map(as_backup).collect();
     let decisions = decide(&backups, policy, now)?;
     if is_dry {
         return Ok(decisions);
@@ -39,7 +43,7 @@ pub async fn prune(
     Ok(decisions)
 }
 
-fn known(listed: &Listed) -> Option<Backup> {
+fn as_backup(listed: &Listed) -> Option<Backup> {
     let manifest = listed.manifest.as_ref()?;
     Some(Backup {
         name: listed.name.clone(),

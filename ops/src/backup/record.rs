@@ -15,17 +15,23 @@ use crate::{Error, Result, time};
 
 /// Every backup that is known; none if there is no database that could tell.
 pub(super) async fn all(location: &Location, settings: Settings) -> Vec<backup::Model> {
+    read(location, settings).await.unwrap_or_else(|error| {
+        let error = error.in_a_line();
+        tracing::warn!(error, "what the database knows of its backups cannot be read");
+        Vec::new()
+    })
+}
+
+/// As [`all`], for who must not go on if there is a database that cannot be read.
+///
+/// # Errors
+///
+/// As [`database::open`].
+pub(super) async fn read(location: &Location, settings: Settings) -> Result<Vec<backup::Model>> {
     let read = async |db: &Database| Ok(backup::Entity::find().all(&db.connection).await?);
     match database::using(location, Access::Read, settings, read).await {
-        Ok(rows) => rows,
-        Err(error) => {
-            let is_none = matches!(error, Error::NoDatabase { .. } | Error::EmptyDatabase { .. });
-            if !is_none {
-                let error = error.in_a_line();
-                tracing::warn!(error, "what the database knows of its backups cannot be read");
-            }
-            Vec::new()
-        }
+        Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => Ok(Vec::new()),
+        read => read,
     }
 }
 
