@@ -61,6 +61,20 @@ install: ready-to-build ## the program into cargo's bin folder
 bench: ready ## measure against sqlite3 and write bench/results.md
 	@bench/run.sh
 
+# Without a disk to wait for it takes minutes.
+SCRATCH := $(if $(wildcard /dev/shm/.),/dev/shm,$(or $(TMPDIR),/tmp))
+CASES := $(or $(CASES),1000)
+SEED := $(or $(SEED),$(shell date +%s))
+INSTANTS := $(or $(INSTANTS),10000)
+
+.PHONY: torture
+torture: ready ## 1,000 kills, I/O errors and full disks in backups, restores and jobs; 10,000 instants
+	@echo "torture: $(CASES) cases of SEED=$(SEED), then $(INSTANTS) instants of a job"
+	@TMPDIR=$(SCRATCH) SETPOINT_TORTURE_CASES=$(CASES) SETPOINT_TORTURE_SEED=$(SEED) \
+		cargo test --locked -p setpoint --test it -- --nocapture --test-threads 1 faults::torture
+	@TMPDIR=$(SCRATCH) SETPOINT_JOB_INSTANTS=$(INSTANTS) \
+		cargo test --locked -p setpoint --test it -- --nocapture race::on_postgres
+
 .PHONY: audit
 audit: ## licences, sources and vulnerabilities of dependencies; needs the network
 	@cargo deny --version >/dev/null 2>&1 || { \

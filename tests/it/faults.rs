@@ -20,6 +20,7 @@ pub mod locked;
 mod reading;
 mod reconcile;
 mod strace;
+mod torture;
 mod vanished;
 
 /// What is migrated in most of these tests.
@@ -80,11 +81,7 @@ impl Scenario {
     }
 
     fn world(&self) -> World {
-        let world = World::sqlite();
-        for (name, bytes) in &self.folder {
-            world.write(name, bytes);
-        }
-        world
+        World::of(&self.folder)
     }
 
     /// Whole or nothing: the database is that before or that after, and sound; the files are

@@ -15,7 +15,7 @@ mod claims;
 mod clocks;
 mod commands;
 mod ends;
-mod race;
+pub mod race;
 mod service;
 
 /// What `night` does at 3 each morning.

@@ -37,7 +37,14 @@ impl Database {
         let taken = names.into_iter().find(|name| {
             fs::rename(server.state.join("free").join(name), server.state.join(name)).is_ok()
         });
-        let name = taken.unwrap_or_else(|| server.create());
+        let name = taken.unwrap_or_else(|| server.create(""));
+        Self { server, name }
+    }
+
+    /// One with the same in it. Nobody may be connected to this.
+    pub fn copy(&self) -> Self {
+        let server = Server::of_this_run();
+        let name = server.create(&format!("TEMPLATE {}", self.name));
         Self { server, name }
     }
 
@@ -123,12 +130,12 @@ impl Server {
         Self { state, port, home: None }
     }
 
-    /// Makes one more database. Gives its name.
-    fn create(&self) -> String {
+    /// Makes one more database, `like` another if it says so. Gives its name.
+    fn create(&self, like: &str) -> String {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("it_{}_{number}", std::process::id());
-        self.psql("postgres", &format!("CREATE DATABASE {name}")).unwrap();
+        self.psql("postgres", &format!("CREATE DATABASE {name} {like}")).unwrap();
         fs::write(self.state.join(&name), "").unwrap();
         name
     }

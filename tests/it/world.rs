@@ -46,6 +46,21 @@ impl World {
         Self { postgres: Some(postgres::Database::take()), ..Self::sqlite() }
     }
 
+    /// Another one with the same files, and with the same in its database.
+    pub fn copy(&self) -> Self {
+        let postgres = self.postgres.as_ref().map(postgres::Database::copy);
+        Self { postgres, ..Self::of(&self.files()) }
+    }
+
+    /// One with these files.
+    pub fn of(files: &Files) -> Self {
+        let world = Self::sqlite();
+        for (name, bytes) in files {
+            world.write(name, bytes);
+        }
+        world
+    }
+
     /// With a PostgreSQL server of its own, which may be stopped.
     pub fn postgres_alone() -> Self {
         Self { postgres: Some(postgres::Database::alone()), ..Self::sqlite() }
@@ -215,9 +230,7 @@ impl World {
 
     /// Every file in this folder, by its path.
     pub fn files(&self) -> Files {
-        let mut files = Files::new();
-        collect(self.folder(), self.folder(), &mut files);
-        files
+        files_of(self.folder())
     }
 
     /// The names of [`World::files`].
@@ -230,6 +243,13 @@ impl World {
         let copies = fs::read_dir(self.path("backups")).unwrap();
         copies.map(|it| it.unwrap().path()).max().unwrap()
     }
+}
+
+/// Every file in a folder, by its path there.
+pub fn files_of(folder: &Path) -> Files {
+    let mut files = Files::new();
+    collect(folder, folder, &mut files);
+    files
 }
 
 fn collect(folder: &Path, root: &Path, files: &mut Files) {

@@ -31,11 +31,7 @@ impl Scenario {
     }
 
     fn world(&self) -> World {
-        let world = World::sqlite();
-        for (name, bytes) in &self.files {
-            world.write(name, bytes);
-        }
-        world
+        World::of(&self.files)
     }
 
     /// Runs `arguments` and kills them at every `step`th of `calls`, until one run survives;

@@ -47,7 +47,7 @@ impl Disk {
         outside.join(self.world.folder().strip_prefix("/").unwrap())
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> Ran {
         self.run_command(&self.world.command(arguments))
     }
 

@@ -8,7 +8,7 @@ use super::{behind, run_by, started};
 use crate::world::{Ran, World};
 
 /// Which calls of the program count.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum On {
     /// All. The first thread makes the first ones, when it copies the originals.
     Everything,
@@ -27,11 +27,24 @@ pub(super) fn run(
     number: usize,
     arguments: &[&str],
 ) -> (Ran, bool) {
+    let inject = format!("inject={calls}:{fault}:when={number}");
+    let (ran, log) = traced(world, (calls, on), Some(&inject), arguments);
+    let happened = log.contains("(INJECTED)") || log.contains("killed by SIGKILL");
+    (ran, happened)
+}
+
+/// Runs the program and gives what strace tells of `calls`, some of which `inject` may change.
+pub(super) fn traced(
+    world: &World,
+    (calls, on): (&str, On),
+    inject: Option<&str>,
+    arguments: &[&str],
+) -> (Ran, String) {
     let log = tempfile::NamedTempFile::new().unwrap();
     let log_path = log.path().to_str().unwrap();
     let trace = format!("trace={calls}");
-    let inject = format!("inject={calls}:{fault}:when={number}");
-    let mut strace = vec!["strace", "-f", "-qq", "-o", log_path, "-e", &trace, "-e", &inject];
+    let mut strace = vec!["strace", "-f", "-y", "-qq", "-o", log_path, "-e", &trace];
+    strace.extend(inject.iter().flat_map(|it| ["-e", it]));
     // SQLite names its files by their whole path, without symbolic links.
     let folder = fs::canonicalize(world.folder()).unwrap().to_str().unwrap().to_owned();
     let database = format!("{folder}/setpoint.db");
@@ -47,9 +60,7 @@ pub(super) fn run(
 
     let ran = run_by(world, &strace, &world.command(arguments));
 
-    let log = fs::read_to_string(log.path()).unwrap();
-    let happened = log.contains("(INJECTED)") || log.contains("killed by SIGKILL");
-    (ran, happened)
+    (ran, fs::read_to_string(log.path()).unwrap())
 }
 
 /// A run of the program that can be followed call by call.

@@ -16,11 +16,11 @@ on_both![each_instant_runs_once_however_many_race_die_and_freeze,];
 /// is with `SETPOINT_JOB_INSTANTS=10000`.
 const INSTANTS: [i64; 2] = [300, 60];
 
-/// Numbers that are the same each time (xorshift).
-struct Dice(u64);
+/// Numbers that are the same each time (xorshift); the first must not be 0.
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
