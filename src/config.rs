@@ -28,9 +28,11 @@ mod retention;
 mod s3;
 mod sections;
 mod values;
+mod wrong;
 
 pub(crate) use sections::{Config, Log, LogFormat, Source};
 use values::{ENVIRONMENT, FLAGS, OTHERS, Values};
+use wrong::{called, told};
 
 pub(crate) const FILE: &str = "setpoint.toml";
 
@@ -75,6 +77,23 @@ pub(crate) enum ConfigError {
         #[related]
         wrong: Vec<ConfigError>,
     },
+}
+
+impl ConfigError {
+    fn of(mut wrong: Vec<Self>) -> Self {
+        match wrong.len() {
+            1 => wrong.remove(0),
+            _ => Self::Several { wrong },
+        }
+    }
+
+    /// Each thing that is wrong.
+    pub fn each(&self) -> &[Self] {
+        match self {
+            Self::Several { wrong } => wrong,
+            one => std::slice::from_ref(one),
+        }
+    }
 }
 
 /// The configuration, and where its values came from.
@@ -178,15 +197,16 @@ impl Loaded {
     pub fn values(&self) -> Vec<(String, serde_json::Value, String)> {
         let mut shown = self.config.clone();
         shown.database = self.location().name();
-        for webhook in shown.job.iter_mut().filter_map(|it| it.webhook.as_mut()) {
-            // Whoever has such an URL may use it.
-            if !is_reference(webhook) {
-                "****".clone_into(webhook);
-            }
-        }
-        let Ok(serde_json::Value::Object(members)) = serde_json::to_value(&shown) else {
+        let Ok(serde_json::Value::Object(mut members)) = serde_json::to_value(&shown) else {
             unreachable!("a configuration is a map of texts and numbers")
         };
+        let jobs = members.get_mut("job").and_then(serde_json::Value::as_array_mut);
+        for webhook in jobs.into_iter().flatten().filter_map(|it| it.get_mut("webhook")) {
+            // Whoever has such an URL may use it.
+            if !webhook.as_str().is_some_and(is_reference) {
+                *webhook = "****".into();
+            }
+        }
         let mut values = Vec::new();
         for (name, value) in members {
             match value {
@@ -337,7 +357,7 @@ impl Loaded {
             let namespace = source.namespace.as_ref().unwrap_or(&self.sources_namespace);
             for fault in source.mapping().check().err().into_iter().flatten() {
                 wrong.push(ConfigError::Invalid {
-                    key: format!("source.{at}"),
+                    key: called(&self.figment, &format!("source.{at}")),
                     place: self.place("source"),
                     reason: fault.to_string(),
                     help: Diagnostic::help(&fault).map_or_else(
@@ -349,24 +369,28 @@ impl Loaded {
             let Some(layer) = &source.layer else { continue };
             if !self.scope(namespace).layers.contains(layer) && !is_of_user(layer) {
                 wrong.push(ConfigError::Invalid {
-                    key: format!("source.{at}.layer"),
+                    key: called(&self.figment, &format!("source.{at}.layer")),
                     place: self.place("source"),
                     reason: format!("namespace `{namespace}` has no layer `{layer}`"),
                     help: format!("declare it: [namespaces.{namespace}] layers = [\"{layer}\"]"),
                 });
             }
         }
-        wrong.extend(jobs::faults(self));
-        match wrong.len() {
-            0 => Ok(()),
-            1 => Err(wrong.remove(0)),
-            _ => Err(ConfigError::Several { wrong }),
+        if wrong.is_empty() {
+            return Ok(());
         }
+        // All of the file at once.
+        wrong.extend(jobs::declared(self).err().unwrap_or_default());
+        Err(ConfigError::of(wrong))
     }
 
     /// The jobs that are declared.
-    pub fn jobs(&self) -> Vec<Job> {
-        jobs::declared(self)
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Invalid`]: other commands do without them, so [`load`] does not say it.
+    pub fn jobs(&self) -> Result<Vec<Job>, ConfigError> {
+        jobs::declared(self).map_err(ConfigError::of)
     }
 
     fn collect(&self, path: &str, errors: &ValidationErrors, wrong: &mut Vec<ConfigError>) {
@@ -395,7 +419,7 @@ impl Loaded {
                         place: self.place(&key),
                         reason: reasons.collect::<Vec<_>>().join(", "),
                         help: "mend it there; nothing was done".to_owned(),
-                        key,
+                        key: called(&self.figment, &key),
                     });
                 }
             }
@@ -404,29 +428,24 @@ impl Loaded {
 }
 
 fn explain(figment: &Figment, error: figment::Error) -> ConfigError {
-    let mut wrong: Vec<ConfigError> = error
-        .into_iter()
-        .map(|error| {
-            let key = error.path.join(".");
-            let place = match &error.metadata {
-                Some(metadata) => name_of(metadata, &key),
-                None => place_of(figment, &key),
-            };
-            let help = match &error.kind {
-                figment::error::Kind::UnknownField(_, known) => {
-                    format!("known here: {}", known.join(", "))
-                }
-                _ => "mend it there; nothing was done".to_owned(),
-            };
-            let reason = error.kind.to_string();
-            let key = if key.is_empty() { "setpoint".to_owned() } else { key };
-            ConfigError::Invalid { key, place, reason, help }
-        })
-        .collect();
-    match wrong.len() {
-        1 => wrong.remove(0),
-        _ => ConfigError::Several { wrong },
-    }
+    ConfigError::of(explained(figment, error, ""))
+}
+
+/// What is wrong below `above`, which is empty for all there is.
+fn explained(figment: &Figment, error: figment::Error, above: &str) -> Vec<ConfigError> {
+    let explained = error.into_iter().map(|error| {
+        let above = Some(above.to_owned()).filter(|it| !it.is_empty());
+        let parts: Vec<String> = above.into_iter().chain(error.path).collect();
+        let key = parts.join(".");
+        let place = match &error.metadata {
+            Some(metadata) => name_of(metadata, &key),
+            None => place_of(figment, &key),
+        };
+        let key = if key.is_empty() { "setpoint".to_owned() } else { key };
+        let (reason, help) = told(&key, &error.kind);
+        ConfigError::Invalid { key: called(figment, &key), place, reason, help }
+    });
+    explained.collect()
 }
 
 /// The place of `key`, or of the nearest part above it that has one.

@@ -110,14 +110,23 @@ impl Backups {
 
     /// Remove a backup
     ///
-    /// Whatever it is, for good. For admins.
+    /// For good. One that is pinned stays, and the newest that is known to restore: 409, unless
+    /// it is forced. For admins.
     #[oai(path = "/:name", method = "delete", operation_id = "remove_backup")]
-    async fn remove(&self, caller: Caller, name: Path<String>) -> ApiResult<Removed> {
+    async fn remove(
+        &self,
+        caller: Caller,
+        name: Path<String>,
+        /// Remove it whatever it is.
+        force: Query<Option<bool>>,
+    ) -> ApiResult<Removed> {
         caller.may_everywhere(Role::Admin)?;
+        let is_forced = force.unwrap_or_default();
         let actor = caller.name.clone();
-        let work = |service: Arc<Service>| async move {
+        let work = move |service: Arc<Service>| async move {
             let (location, settings) = (service.live.location(), service.setup.load().database);
-            let removed = backup::remove(location, settings, &storage(&service), &name).await;
+            let storage = storage(&service);
+            let removed = backup::remove(location, settings, &storage, &name, is_forced).await;
             service.answer(removed)?;
             tracing::info!(backup = *name, actor = &*actor, "removed a backup");
             Ok(())

@@ -272,7 +272,10 @@ fn status_of_backup(error: &BackupError) -> StatusCode {
         BackupError::Unknown { .. }
         | BackupError::NoSuchMoment { .. }
         | BackupError::NoSuchKeys { .. } => StatusCode::NOT_FOUND,
-        BackupError::Exists { .. } | BackupError::Overtaken => StatusCode::CONFLICT,
+        BackupError::Exists { .. }
+        | BackupError::LastVerified { .. }
+        | BackupError::Overtaken
+        | BackupError::Pinned { .. } => StatusCode::CONFLICT,
         BackupError::NoRoom { .. }
         | BackupError::NoBucket { .. }
         | BackupError::NoCredentials { .. }

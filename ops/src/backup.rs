@@ -23,6 +23,7 @@ mod list;
 mod manifest;
 mod prune;
 mod record;
+mod remove;
 mod replay;
 mod restore;
 mod scratch;
@@ -30,6 +31,7 @@ mod steps;
 mod storage;
 mod tables;
 mod tar;
+mod verify_each;
 mod work;
 mod write;
 
@@ -40,10 +42,12 @@ pub use list::{Listed, ends, find, list};
 pub use manifest::{Engine, Kind, Manifest, Member};
 pub use prune::prune;
 pub use record::{Freshness, freshness};
+pub use remove::remove;
 pub use replay::Moment;
 pub use restore::{Counted, Restoration, Restore, Restored};
 pub use steps::{Stepped, down, up};
-pub use storage::Storage;
+pub use storage::{Storage, passed_over};
+pub use verify_each::verify_each;
 
 use archive::Archive;
 
@@ -134,21 +138,4 @@ pub async fn verify(
         Err(_) => {}
     }
     checked
-}
-
-/// Removes the backup `name`, and what is known of it.
-///
-/// # Errors
-///
-/// [`BackupError::BadName`], [`BackupError::Unknown`], [`Error::Unwritable`]; as [`Bucket`]
-/// has them.
-pub async fn remove(
-    location: &Location,
-    settings: Settings,
-    storage: &Storage,
-    name: &str,
-) -> Result<()> {
-    storage.remove(name).await?;
-    record::forget(location, settings, name).await;
-    Ok(())
 }

@@ -201,6 +201,11 @@ impl Report {
         self.drift.iter().filter(|it| it.new)
     }
 
+    /// How many whole days ago it was made.
+    pub fn days_old(&self, now: DateTime<Utc>) -> i64 {
+        time::read(&self.at).map_or(0, |at| (now - at).num_days())
+    }
+
     /// How many there are of each kind in each namespace.
     pub fn counts(&self) -> BTreeMap<(&str, &str), usize> {
         let mut counts = BTreeMap::new();

@@ -15,6 +15,14 @@ pub fn file_stamp(now: DateTime<Utc>) -> String {
     now.format("%Y%m%dT%H%M%S%.3fZ").to_string()
 }
 
+/// A stored time for tables, to the minute, in UTC: `2026-05-01 12:00`. What is none stays as it is.
+pub fn minute(stored: &str) -> String {
+    match DateTime::parse_from_rfc3339(stored) {
+        Ok(time) => time.to_utc().format("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => stored.to_owned(),
+    }
+}
+
 /// The first and the last moment that a person means, as they are stored: so long ago (`12h`),
 /// a day, all of which counts, or a time as RFC 3339 writes it.
 ///
@@ -94,6 +102,13 @@ fn bad(text: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_has_times_to_the_minute_in_utc() {
+        let stored = ["2026-05-01T12:00:59.999Z", "2026-05-01T01:30:00+02:00", "never"];
+
+        assert_eq!(stored.map(minute), ["2026-05-01 12:00", "2026-04-30 23:30", "never"]);
+    }
 
     #[test]
     fn a_length_is_a_number_with_its_unit_and_neither_nothing_nor_for_ever() {

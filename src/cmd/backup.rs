@@ -3,7 +3,7 @@ use clap::Subcommand;
 use miette::miette;
 use setpoint_ops::apply::Channel;
 use setpoint_ops::backup::{
-    self, Kind, Listed, Manifest, Moment, Restore, Storage, Verified, Wish,
+    self, Checked, Kind, Listed, Manifest, Moment, Restore, Storage, Verified, Wish,
 };
 use setpoint_ops::secret::hidden;
 use setpoint_ops::{Error, Pattern, time};
@@ -64,6 +64,10 @@ pub(super) enum Command {
 /// services follow without a restart. Tokens, runs of jobs and the record of backups stay as they are,
 /// unless there are none: then those of the backup come, which may have been revoked since. Files of
 /// the application stay: `setpoint drift` tells where one says something else.
+///
+/// With --json it prints what HTTP answers: backup, from_revision, is_there, plan, tables, problems;
+/// once it is done also epoch, revision and safety_backup. With --only it prints what every change
+/// of settings does.
 #[derive(clap::Args)]
 pub(super) struct RestoreArgs {
     /// Which one
@@ -134,39 +138,41 @@ async fn create(
 
 async fn list(context: &Context) -> miette::Result<Exit> {
     let (location, settings) = (context.location(), context.loaded.database_settings());
-    let listed = backup::list(&location, settings, &storage(context)).await?;
+    let storage = storage(context);
+    let listed = backup::list(&location, settings, &storage).await?;
+    let others = backup::passed_over(&storage)?;
+    if let Some(first) = others.first() {
+        let files = console::counted(others.len(), "file");
+        let place = storage.place();
+        console::tell(format_args!(
+            "passed over {files} in {place} whose names cannot be those of backups, such as {first:?}"
+        ));
+    }
     if context.json {
         console::show_json(&listed)?;
         return Ok(Exit::Done);
     }
     let rows: Vec<_> = listed.iter().map(row).collect();
-    let head = ["name", "taken", "kind", "of", "revision", "settings", "size", "state", "note"];
+    let head = ["name", "taken (UTC)", "rev", "size", "state", "note"];
     console::show(console::table(&head, &rows))?;
     Ok(Exit::Done)
 }
 
+/// What tells backups apart; `--json` has the rest.
 fn row(listed: &Listed) -> Vec<String> {
     let Listed { name, manifest, size_bytes, verified_at, pinned, problem } = listed;
-    let Some(Manifest { kind, created_at, engine, revision, counts, note, .. }) = manifest else {
+    let Some(Manifest { created_at, revision, note, .. }) = manifest else {
+        let [taken, revision, size] = ["-"; 3].map(str::to_owned);
         let problem = problem.clone().unwrap_or_default();
-        let mut cells = vec![name.clone()];
-        cells.extend(["-"; 6].map(str::to_owned));
-        cells.extend([format!("unreadable: {problem}"), String::new()]);
-        return cells;
+        return vec![name.clone(), taken, revision, size, "unreadable".to_owned(), problem];
     };
-    let verified = match verified_at {
-        Some(at) => format!("verified {at}"),
-        None => "not verified here".to_owned(),
-    };
+    let state = if verified_at.is_some() { "verified" } else { "not verified" };
     vec![
         name.clone(),
-        created_at.clone(),
-        kind.as_str().to_owned(),
-        engine.as_str().to_owned(),
+        time::minute(created_at),
         revision.to_string(),
-        counts.get("setting").copied().unwrap_or_default().to_string(),
         size(*size_bytes),
-        if *pinned { format!("{verified}, pinned") } else { verified },
+        if *pinned { format!("{state}, pinned") } else { state.to_owned() },
         // It may come from anywhere.
         note.iter().flat_map(|it| it.chars()).filter(|it| !it.is_control()).collect(),
     ]
@@ -188,17 +194,12 @@ fn size(bytes: u64) -> String {
 async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Result<Exit> {
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let storage = storage(context);
-    let names = match all {
-        true => {
-            let listed = backup::list(&location, settings, &storage).await?;
-            listed.into_iter().map(|it| it.name).collect()
-        }
-        false => names,
-    };
+    let names = if all { None } else { Some(names) };
+    let is_one = names.as_ref().is_some_and(|it| it.len() == 1);
     let mut verified = Vec::new();
     let mut bad = 0;
-    for name in &names {
-        match backup::verify(&location, settings, &storage, name, Utc::now()).await {
+    let told = |name: &str, checked: Result<Checked, Error>| -> miette::Result<()> {
+        match checked {
             Ok(one) => {
                 let Verified { manifest, size_bytes, .. } = &one.verified;
                 let (revision, size) = (manifest.revision, size(*size_bytes));
@@ -208,13 +209,16 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
                 tell_problems(name, &one.problems);
                 verified.push(one);
             }
-            Err(error) if names.len() == 1 => return Err(error.into()),
+            Err(error) if is_one => return Err(error.into()),
             Err(error) => {
                 bad += 1;
                 console::tell(format_args!("{name}: {error}"));
             }
         }
-    }
+        Ok(())
+    };
+    let verifying = backup::verify_each(&location, settings, &storage, names, Utc::now, told);
+    let count = verifying.await?;
     if context.json {
         console::show_json(&verified)?;
     }
@@ -224,7 +228,7 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
             code = "backup::not_whole",
             help = "restore from another one, and take a new one: `setpoint backup create`",
             "{bad} of {} cannot be restored",
-            console::counted(names.len(), "backup")
+            console::counted(count, "backup")
         )),
     }
 }
@@ -257,10 +261,11 @@ async fn prune(context: &Context, is_dry: bool, yes: bool) -> miette::Result<Exi
         .map(|it| {
             let reasons: Vec<_> = it.reasons.iter().map(ToString::to_string).collect();
             let fate = if it.is_kept() { "stays" } else { "goes" };
-            vec![it.name.clone(), time::stamp(it.at), fate.to_owned(), reasons.join(", ")]
+            let taken = time::minute(&time::stamp(it.at));
+            vec![it.name.clone(), taken, fate.to_owned(), reasons.join(", ")]
         })
         .collect();
-    let shown = console::table(&["name", "taken", "", "because"], &rows);
+    let shown = console::table(&["name", "taken (UTC)", "", "because"], &rows);
     if is_dry || goes == 0 {
         match context.json {
             true => console::show_json(&planned)?,
@@ -379,7 +384,8 @@ async fn restore_all(
     let done = done.await?;
     tracing::info!(backup = name, revision = done.revision, "restored a backup");
     if context.json {
-        console::show_json(&done)?;
+        planned.done = Some(done);
+        console::show_json(&planned)?;
         return Ok(Exit::Done);
     }
     if let Some(safe) = &done.safety_backup {

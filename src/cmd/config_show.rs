@@ -20,6 +20,8 @@ struct Shown {
 
 pub(super) fn run(context: &Context, command: Command) -> miette::Result<Exit> {
     let Command::Show = command;
+    // Others do without them: it is said here.
+    context.loaded.jobs()?;
     let values = context.loaded.values().into_iter();
     let values: Vec<Shown> = values.map(|(key, value, from)| Shown { key, value, from }).collect();
 

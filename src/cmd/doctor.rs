@@ -41,6 +41,7 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
             });
         }
     }
+    checks.extend(jobs(context));
     checks.push(backups(context));
     checks.extend(bucket(context).await);
     checks.extend(database(context).await);
@@ -55,6 +56,20 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
         console::show(console::table(&["check", "state", "says"], &rows.collect::<Vec<_>>()))?;
     }
     Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+fn jobs(context: &Context) -> Vec<Check> {
+    match context.loaded.jobs() {
+        Ok(jobs) if jobs.is_empty() => Vec::new(),
+        Ok(jobs) => {
+            let says = format!("{} declared", console::counted(jobs.len(), "job"));
+            vec![Check { check: "jobs", ok: true, says }]
+        }
+        Err(error) => {
+            let wrong = error.each().iter();
+            wrong.map(|it| Check { check: "jobs", ok: false, says: told(it) }).collect()
+        }
+    }
 }
 
 fn backups(context: &Context) -> Check {
@@ -76,8 +91,8 @@ async fn bucket(context: &Context) -> Option<Check> {
 }
 
 /// What went wrong, and what to do.
-fn told(error: &setpoint_ops::Error) -> String {
-    let help = miette::Diagnostic::help(error).map(|it| format!("; {it}")).unwrap_or_default();
+fn told(error: &impl miette::Diagnostic) -> String {
+    let help = error.help().map(|it| format!("; {it}")).unwrap_or_default();
     format!("{error}{help}")
 }
 

@@ -1,6 +1,7 @@
 use chrono::Utc;
 use clap::Subcommand;
 use setpoint_ops::report::{self, html, markdown};
+use setpoint_ops::time;
 
 use super::{Context, Exit, jobs};
 use crate::console;
@@ -32,11 +33,27 @@ pub(super) async fn run(context: &Context, command: Command) -> miette::Result<E
     let Command::Report { format, fresh } = command;
     let (ground, now) = (jobs::ground(context)?, Utc::now());
     let found = context.read(async |db| report::show(db, &ground, fresh, now).await).await?;
+    let days = usize::try_from(found.days_old(now)).unwrap_or_default();
+    if days > 0 {
+        let (at, old) = (time::minute(&found.at), console::counted(days, "day"));
+        console::tell(format_args!(
+            "this report was made {old} ago, at {at} UTC; --fresh compares everything now"
+        ));
+    }
     match format {
         _ if context.json => console::show_json(&found)?,
         Format::Json => console::show_json(&found)?,
-        Format::Md => console::show(markdown(&found))?,
+        Format::Md => console::show(shown(&markdown(&found)))?,
         Format::Html => console::show(html(&found))?,
     }
     Ok(Exit::Done)
+}
+
+/// The rows of its tables cut to the width of a terminal, where there is one.
+fn shown(markdown: &str) -> String {
+    let line = |it: &str| match it.starts_with("| ") {
+        true => console::fitted(it) + "\n",
+        false => it.to_owned() + "\n",
+    };
+    markdown.lines().map(line).collect()
 }

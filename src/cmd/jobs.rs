@@ -10,6 +10,7 @@ use setpoint_ops::job::{
     self, Ground, Holder, Job, Listed, Run, Scheduler, Setup, State, Store, named,
 };
 use setpoint_ops::live::Live;
+use setpoint_ops::time;
 
 use super::{Context, Exit, serve, sources};
 use crate::console;
@@ -65,7 +66,7 @@ pub(super) fn start(live: &Live, setup: Arc<Setup>) -> Scheduler {
 /// What the service runs.
 pub(super) fn setup(context: &Context) -> miette::Result<Arc<Setup>> {
     Ok(Arc::new(Setup {
-        jobs: context.loaded.jobs(),
+        jobs: context.loaded.jobs()?,
         ground: ground(context)?,
         holder: holder(context),
         grace: Duration::from_millis(context.loaded.config.server.client_timeout_ms),
@@ -102,7 +103,7 @@ fn holder(context: &Context) -> Holder {
 }
 
 async fn list(context: &Context) -> miette::Result<Exit> {
-    let (jobs, now) = (context.loaded.jobs(), Utc::now());
+    let (jobs, now) = (context.loaded.jobs()?, Utc::now());
     let listed = context.read(async |db| job::list(db, &jobs, now).await).await?;
 
     if context.json {
@@ -115,11 +116,11 @@ async fn list(context: &Context) -> miette::Result<Exit> {
     let rows = listed.into_iter().map(|it| {
         let next = next(&it);
         let last = it.last.as_ref();
-        let at = last.map_or("never".to_owned(), |it| it.scheduled_for.clone());
+        let at = last.map_or("never".to_owned(), |it| time::minute(&it.scheduled_for));
         let state = last.map(|it| it.state.clone()).unwrap_or_default();
-        vec![it.name, it.verb, it.cron, it.time_zone, next, at, state]
+        vec![it.name, it.verb, next, at, state]
     });
-    let head = ["name", "verb", "cron", "zone", "next", "last", "state"];
+    let head = ["name", "verb", "next (UTC)", "last (UTC)", "state"];
     console::show(console::table(&head, &rows.collect::<Vec<_>>()))?;
     Ok(Exit::Done)
 }
@@ -127,13 +128,13 @@ async fn list(context: &Context) -> miette::Result<Exit> {
 fn next(listed: &Listed) -> String {
     match (&listed.paused_by, listed.next.first()) {
         (Some(by), _) => format!("paused by {by}"),
-        (None, Some(next)) => next.clone(),
+        (None, Some(next)) => time::minute(next),
         (None, None) => "disabled".to_owned(),
     }
 }
 
 async fn run_one(context: &Context, name: &str) -> miette::Result<Exit> {
-    let jobs = context.loaded.jobs();
+    let jobs = context.loaded.jobs()?;
     let (job, ground, holder) = (named(&jobs, name)?, ground(context)?, holder(context));
     let work =
         async |db: &Database| job::run_now(Store::Plain(db), job, &holder, &ground, Utc::now).await;
@@ -161,7 +162,7 @@ async fn run_one(context: &Context, name: &str) -> miette::Result<Exit> {
 async fn history(context: &Context, name: Option<&str>, limit: u64) -> miette::Result<Exit> {
     let found = context.read(async |db| job::history(db, name, limit).await).await?;
     if let Some(name) = name.filter(|_| found.is_empty()) {
-        named(&context.loaded.jobs(), name)?;
+        named(&context.loaded.jobs()?, name)?;
     }
 
     if context.json {
@@ -170,23 +171,23 @@ async fn history(context: &Context, name: Option<&str>, limit: u64) -> miette::R
     }
     let rows = found.into_iter().map(|it| {
         let took = it.duration_ms.map(|it| format!("{it} ms")).unwrap_or_default();
-        let (by, attempt) = (it.instance.clone().unwrap_or_default(), it.attempt.to_string());
-        let tells = tells(&it);
-        vec![it.job, it.scheduled_for, it.trigger, it.state, attempt, took, by, tells]
+        let (time, tells) = (time::minute(&it.scheduled_for), tells(&it));
+        vec![it.job, time, it.trigger, it.state, took, tells]
     });
-    let head = ["job", "scheduled for", "by", "state", "attempt", "took", "instance", "tells"];
+    let head = ["job", "for (UTC)", "by", "state", "took", "tells"];
     console::show(console::table(&head, &rows.collect::<Vec<_>>()))?;
     Ok(Exit::Done)
 }
 
 fn tells(run: &Run) -> String {
-    let said = [&run.error, &run.output, &run.note].into_iter().flatten();
+    let attempt = (run.attempt > 1).then(|| format!("attempt {}", run.attempt));
+    let said = [&attempt, &run.error, &run.output, &run.note].into_iter().flatten();
     let lines: Vec<&str> = said.filter_map(|it| it.lines().next()).collect();
     lines.join("; ")
 }
 
 async fn rest(context: &Context, name: &str, rests: bool) -> miette::Result<Exit> {
-    let jobs = context.loaded.jobs();
+    let jobs = context.loaded.jobs()?;
     let job = named(&jobs, name)?;
     let (actor, now) = (&context.loaded.config.actor, Utc::now());
     let work = async |db: &Database| match rests {

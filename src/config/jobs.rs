@@ -1,10 +1,11 @@
 //! `[jobs]` and `[[job]]`: what the service does by itself.
 
 use serde::{Deserialize, Serialize};
-use setpoint_ops::job::{self, Job};
+use setpoint_ops::job::{self, Declared, Job};
 use validator::Validate;
 
-use super::{ConfigError, Loaded};
+use super::wrong::called;
+use super::{ConfigError, Loaded, explained};
 
 /// What all jobs have in common.
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
@@ -23,21 +24,32 @@ impl Default for Jobs {
     }
 }
 
-/// The jobs that are declared. [`super::load`] has refused what is none.
-pub(crate) fn declared(loaded: &Loaded) -> Vec<Job> {
+/// The jobs that are declared.
+///
+/// # Errors
+///
+/// What is wrong with them, every fault.
+pub(super) fn declared(loaded: &Loaded) -> Result<Vec<Job>, Vec<ConfigError>> {
     let config = &loaded.config;
-    job::read(&config.job, &config.jobs.webhook_hosts).unwrap_or_default()
-}
-
-/// What is wrong with them.
-pub(super) fn faults(loaded: &Loaded) -> Vec<ConfigError> {
-    let config = &loaded.config;
-    let faults = job::read(&config.job, &config.jobs.webhook_hosts).err().unwrap_or_default();
-    let faults = faults.into_iter().map(|it| ConfigError::Invalid {
-        key: format!("job.{}.{}", it.at, it.field),
-        place: loaded.place("job"),
-        reason: it.reason,
-        help: format!("{}; nothing was done", it.help),
+    let (mut declared, mut places, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, one) in config.job.iter().enumerate() {
+        match one.deserialize::<Declared>() {
+            Ok(one) => {
+                declared.push(one);
+                places.push(at);
+            }
+            Err(error) => wrong.extend(explained(&loaded.figment, error, &format!("job.{at}"))),
+        }
+    }
+    let read = job::read(&declared, &config.jobs.webhook_hosts);
+    let jobs = read.unwrap_or_else(|faults| {
+        wrong.extend(faults.into_iter().map(|it| ConfigError::Invalid {
+            key: called(&loaded.figment, &format!("job.{}.{}", places[it.at], it.field)),
+            place: loaded.place("job"),
+            reason: it.reason,
+            help: format!("{}; nothing was done", it.help),
+        }));
+        Vec::new()
     });
-    faults.collect()
+    if wrong.is_empty() { Ok(jobs) } else { Err(wrong) }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use figment::value::Value;
 use serde::{Deserialize, Serialize};
 use setpoint_importers::{Conversion, Limits, Mapping, Pattern};
 use setpoint_ops::backup::S3;
-use setpoint_ops::job::Declared;
 use setpoint_ops::retention::{Policy, revisions};
 use validator::{Validate, ValidationError};
 
@@ -52,8 +52,8 @@ pub(crate) struct Config {
     pub sources: Vec<Source>,
     #[validate(nested)]
     pub jobs: Jobs,
-    /// Checked by `config::jobs`.
-    pub job: Vec<Declared>,
+    /// Read by `config::jobs`, for whoever runs them: others do not mind what is wrong there.
+    pub job: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]

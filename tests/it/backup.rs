@@ -21,6 +21,7 @@ on_both![
     a_backup_is_taken_read_back_and_listed,
     the_list_says_what_is_in_each_archive_without_a_database,
     a_pinned_backup_with_a_note_is_listed_as_such,
+    the_list_fits_a_terminal_of_80_columns,
     a_name_is_used_once,
     names_that_lead_elsewhere_are_refused,
     a_removed_archive_is_not_listed,
@@ -94,12 +95,17 @@ fn the_list_says_what_is_in_each_archive_without_a_database(world: &World) {
     let elsewhere = World::sqlite();
     elsewhere.write("backups/second.setpoint.tar", fs::read(archive(world, "first")).unwrap());
     elsewhere.write("backups/notes.txt", "not one");
+    elsewhere.write("backups/a b.setpoint.tar", "not one");
+    elsewhere.write("backups/second.tar", "not one");
 
     let listed = elsewhere.json(&["backup", "list"]);
 
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!((&listed[0]["name"], &listed[0]["revision"]), (&"second".into(), &5.into()));
     assert_eq!(listed[0]["verified_at"], Value::Null);
+    let told = elsewhere.run(&["backup", "list"]).stderr;
+    let passed = "passed over 2 files in backups whose names cannot be those of backups, such as \"a b.setpoint.tar\"\n";
+    assert_eq!(told, passed);
     assert_eq!(elsewhere.run(&["backup", "verify", "--all"]).status, 0);
 }
 
@@ -109,7 +115,23 @@ fn a_pinned_backup_with_a_note_is_listed_as_such(world: &World) {
     let table = world.ok(&["backup", "list"]);
 
     let row = table.lines().nth(1).unwrap();
-    assert!(row.ends_with("Z, pinned  before the move"), "{table}");
+    assert!(row.ends_with("  verified, pinned  before the move"), "{table}");
+}
+
+fn the_list_fits_a_terminal_of_80_columns(world: &World) {
+    ready(world).ok(&["backup", "create"]);
+    world.ok(&["backup", "create", "first"]);
+    world.ok(&["set", "new", "true"]);
+    world.ok(&["backup", "restore", "first", "--yes"]);
+    world.write("setpoint.toml", "[backups.retention]\nkeep_daily = 7\n");
+
+    for command in [&["backup", "list"][..], &["backup", "prune", "--dry-run"]] {
+        let table = world.ok(command);
+        // What comes last is cut where there is a terminal.
+        let last = |it: &str| it.find("before the").or(it.find(" daily")).unwrap_or(it.len());
+        let narrow = |it: &str| last(it) <= 80;
+        assert!(table.lines().count() > 3 && table.lines().skip(1).all(narrow), "{table}");
+    }
 }
 
 fn a_name_is_used_once(world: &World) {

@@ -184,7 +184,7 @@ fn a_wrong_value_names_the_file_that_holds_it() {
 
     Error: config::invalid
 
-      × `source.0` in setpoint.toml: `prefix` has a key that cannot be read:
+      × `source a` in setpoint.toml: `prefix` has a key that cannot be read:
       │ segment 2 of `a..b` is empty; write "" if that is its name
       help: `prefix` takes whole keys, such as `ui.theme`; patterns are for drop,
             rename, convert and split; nothing was done
@@ -192,21 +192,114 @@ fn a_wrong_value_names_the_file_that_holds_it() {
 }
 
 #[test]
+fn a_mistake_in_setpoint_toml_is_told_in_words() {
+    let mistakes = [
+        "job = 3",
+        "[job]\nname = 'a'",
+        "[[job]]\nname = 5\ncron = '@daily'\nverb = 'backup'",
+        "[[job]]\nname = 'a'\nverb = 'backup'",
+        "[[job]]\nname = 'a'\ncron = ['@daily']\nverb = 'backup'",
+        "[[job]]\nname = 'a'\ncron = '@daily'\nverb = 'backup'\nretries = '3'",
+        "[[job]]\nname = 'a'\ncron = '@daily'\nverb = 'backup'\nretries = -1",
+        "[[job]]\nname = 'a'\ncron = '@daily'\nverb = 'backup'\nenabled = 'no'",
+        "[[job]]\nname = 'a'\ncron = '@daily'\nverb = 'backup'\nevery = '1d'",
+        "[jobs]\nlease_ms = 1.5",
+        "[jobs]\nwebhook_hosts = 'a.example'",
+        "backups = 'folder'",
+        "[backups]\nfolder = 5",
+        "[backups]\nfolders = 'b'",
+        "[backups]\nretention = 7",
+        "[backups]\nretention = '7d'",
+        "[backups.retention]\nkeep_last = 'seven'",
+        "[backups.retention]\nkeep_last = -2",
+        "[backups.retention]\nkeep_within = 7",
+        "[backups.retention]\nkeep_within = '7 days'",
+        "[backups.retention]\ntime_zone = 'Berlin'",
+        "[backups.retention]\ntime_zone = 1",
+        "[backups]\ns3 = 's3://b'",
+        "[backups.s3]\nprefix = 'p'",
+        "[backups.s3]\nbucket = 5",
+        "[backups.s3]\nbucket = 'b'\nallow_http = 1",
+        "[backups.s3]\nbucket = 'b'\nsecret_access_key = 's3cret'",
+        "revisions = true",
+        "[revisions]\nkeep_within = '2 years'",
+        "[revisions]\nkeep_last = 1.5",
+        "[server]\nlisten = 8080",
+        "[server]\npoll_ms = '1s'",
+        "[server]\nrate_per_second = 5000000000",
+        "[server]\nhosts = 'a.example'",
+        "[server]\ntls_cert = true",
+        "[server]\nwatch = 'yes'",
+        "[log]\nformat = 'xml'",
+        "[log]\nformat = 5",
+        "[[source]]\nnamespace = 'a'",
+        "[[source]]\npath = 'f.yaml'\nprefix = 5",
+    ];
+    let world = World::sqlite();
+    let told = mistakes.map(|it| {
+        world.write("setpoint.toml", it);
+        let refusal = world.refusal(&["config", "show"]);
+        let refusal = refusal.trim_start_matches("1 config::invalid; ");
+        refusal.replace(" in setpoint.toml:", "").replace("; nothing was done", "")
+    });
+
+    assert_snapshot!(told.join("\n"), @r#"
+    `job` is a number, and not a list; write [[job]], with two brackets, above each
+    `job` is a section, and not a list; write [[job]], with two brackets, above each
+    `job number 1: name` is a number, and not a text; give a text in quotes, as in name = "…"
+    `job a` has no `cron`; say cron = … there
+    `job a: cron` is a list, and not a text; give a text in quotes, as in cron = "…"
+    `job a: retries` is a text, and not a whole number that is possible here; give a whole number without quotes, from 0 to 4294967295
+    `job a: retries` is a number below 0, and not a whole number that is possible here; give a whole number without quotes, from 0 to 4294967295
+    `job a: enabled` is a text, and not true or false; say enabled = true, or false, without quotes
+    `job a: every` there is no such key; known here: name, cron, time_zone, verb, missed, overlap, deadline, jitter, retries, enabled, webhook
+    `jobs.lease_ms` is a number with a fraction, and not a whole number that is possible here; give a whole number without quotes, from 0 to 9223372036854775807
+    `jobs.webhook_hosts` is a text, and not a list; give a list, as in webhook_hosts = ["…"]
+    `backups` is a text, and not a section; write [backups], and what belongs to it below
+    `backups.folder` is a number, and not a text; give a text in quotes, as in folder = "…"
+    `backups.folders` there is no such key; known here: folder, retention, s3
+    `backups.retention` is a number, and not a section; write [backups.retention], and what belongs to it below
+    `backups.retention` is a text, and not a section; write [backups.retention], and what belongs to it below
+    `backups.retention.keep_last` is a text, and not a whole number that is possible here; give a whole number without quotes, from -1 to 4294967295
+    `backups.retention.keep_last` -2 is no number of what is kept: give 0, 1, 2 and so on, or -1 for all; mend it there
+    `backups.retention.keep_within` is a number, and not a text; give years, months, days and hours in quotes, as in keep_within = "7d"
+    `backups.retention.keep_within` `7 days` is no length of time: give years, months, days and hours, as in 7d or 2y5m7d3h; mend it there
+    `backups.retention.time_zone` there is no time zone `Berlin`: give one such as Europe/Berlin; mend it there
+    `backups.retention.time_zone` is a number, and not a text; give a text in quotes, as in time_zone = "…"
+    `backups.s3` is a text, and not a section; write [backups.s3], and what belongs to it below
+    `backups.s3` has no `bucket`; say bucket = … there
+    `backups.s3.bucket` is a number, and not a text; give a text in quotes, as in bucket = "…"
+    `backups.s3.allow_http` is a number, and not true or false; say allow_http = true, or false, without quotes
+    `backups.s3.secret_access_key` there is no such key; known here: bucket, prefix, region, endpoint, allow_http, path_style
+    `revisions` is true, and not a section; write [revisions], and what belongs to it below
+    `revisions.keep_within` `2 years` is no length of time: give years, months, days and hours, as in 7d or 2y5m7d3h; mend it there
+    `revisions.keep_last` is a number with a fraction, and not a whole number that is possible here; give a whole number without quotes, from -1 to 4294967295
+    `server.listen` is a number, and not a text; give a text in quotes, as in listen = "…"
+    `server.poll_ms` is a text, and not a whole number that is possible here; give a whole number without quotes, from 0 to 9223372036854775807
+    `server.rate_per_second` is a number, and not a whole number that is possible here; give a whole number without quotes, from 0 to 4294967295
+    `server.hosts` is a text, and not a list; give a list, as in hosts = ["…"]
+    `server.tls_cert` is true, and not a text; give a text in quotes, as in tls_cert = "…"
+    `server.watch` is a text, and not true or false; say watch = true, or false, without quotes
+    `log.format` is none of text, json; give one of text, json
+    `log.format` is a number, and not a text; give a text in quotes, as in format = "…"
+    `source number 1` has no `path`; say path = … there
+    `source f.yaml: prefix` is a number, and not a text; give a text in quotes, as in prefix = "…"
+    "#);
+}
+
+#[test]
 fn an_unknown_name_in_setpoint_toml_is_refused() {
     let ran = in_a_world(|it| it.write("setpoint.toml", "databse = \"x\"\n"), &["list"]);
 
-    assert_snapshot!(ran, @r"
+    assert_snapshot!(ran, @r#"
     status 1
     -- stderr
     config::invalid
 
-      × `databse` in setpoint.toml: unknown field: found `databse`, expected `one
-      │ of `namespace`, `database`, `actor`, `seeds`, `sqlite`, `postgres`,
-      │ `limits`, `backups`, `revisions`, `server`, `log`, `namespaces`, `source`,
-      │ `jobs`, `job``
+      × `databse` in setpoint.toml: there is no such key
       help: known here: namespace, database, actor, seeds, sqlite, postgres,
             limits, backups, revisions, server, log, namespaces, source, jobs, job
-    ");
+    "#);
 }
 
 #[test]
@@ -220,9 +313,10 @@ fn a_wrong_value_names_the_variable_that_holds_it() {
     -- stderr
     config::invalid
 
-      × `sqlite.busy_timeout_ms` in SETPOINT_SQLITE__BUSY_TIMEOUT_MS: invalid
-      │ type: found string "soon", expected u64
-      help: mend it there; nothing was done
+      × `sqlite.busy_timeout_ms` in SETPOINT_SQLITE__BUSY_TIMEOUT_MS: is a text,
+      │ and not a whole number that is possible here
+      help: give a whole number without quotes, from 0 to 9223372036854775807;
+            nothing was done
     "#);
 }
 

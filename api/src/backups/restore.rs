@@ -45,10 +45,10 @@ async fn all(
     let (location, settings) = (service.live.location(), service.setup.load().database);
     let author = caller.author(asked.reason);
     let planned = service.answer(restore.plan(location, settings, author.clone()).await)?;
-    let Restoration { backup, revision, is_there, plan, tables, problems, .. } = planned;
+    let Restoration { backup, from_revision, is_there, plan, tables, problems, .. } = planned;
     let mut answer = RestoredShape {
         backup,
-        from_revision: revision,
+        from_revision,
         is_there,
         plan: shown(&plan, &service.live.snapshot()),
         tables: tables.into_iter().map(table).collect(),
@@ -71,7 +71,7 @@ async fn all(
     if let Err(error) = caught_up {
         tracing::error!(%error, "a backup was restored, and is not live yet");
     }
-    let (backup, revision) = (&done.backup, done.revision);
+    let (backup, revision) = (&answer.backup, done.revision);
     tracing::info!(backup, revision, actor = author.actor, "restored a backup");
     answer.epoch = Some(done.epoch);
     answer.revision = Some(done.revision);

@@ -30,7 +30,7 @@ async fn a_backup_is_taken_listed_read_back_and_removed() {
     let found = world.get("/api/backups/first").await;
     let verified = world.post("/api/backups/first/verify", json!({})).await;
     let listed = world.get("/api/backups").await;
-    let removed = world.delete("/api/backups/first").await;
+    let removed = world.delete("/api/backups/first?force=true").await;
 
     assert_eq!(made.status, 201, "{made:?}");
     assert_eq!((&made.body["revision"], &made.body["kind"]), (&json!(1), &json!("manual")));
@@ -42,6 +42,31 @@ async fn a_backup_is_taken_listed_read_back_and_removed() {
     assert_eq!(listed.body[0]["verified_at"], verified.body["verified_at"]);
     assert_eq!(removed.status, 204);
     assert_eq!(world.get("/api/backups").await.body, json!([]));
+}
+
+#[tokio::test]
+async fn what_is_pinned_or_the_newest_that_restores_is_removed_only_by_force() {
+    let world = World::imported().await;
+    let pinned = world.post("/api/backups", json!({"name": "pinned", "pin": true})).await;
+    world.backup("older").await;
+    world.backup("newest").await;
+
+    let path = |name: &str| format!("/api/backups/{name}");
+    let kept = [world.delete(&path("pinned")).await, world.delete(&path("newest")).await];
+    let older = world.delete(&path("older")).await;
+
+    assert_eq!(pinned.status, 201);
+    assert_eq!(
+        kept.each_ref().map(Answer::said),
+        [(409, "backup::pinned"), (409, "backup::last_verified")]
+    );
+    assert_eq!(
+        (older.status.as_u16(), world.names().await),
+        (204, vec!["pinned".into(), "newest".into()])
+    );
+    for name in ["pinned", "newest"] {
+        assert_eq!(world.delete(&format!("{}?force=true", path(name))).await.status, 204);
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ use crate::{Error, Result, hash};
 /// The largest manifest that is read.
 const MANIFEST_BYTES: u64 = BEGINNING_BYTES - tar::BLOCK_BYTES;
 
+/// What is wrong with an archive whose manifest has another hash than stands at its end.
+const NOT_THE_MANIFEST: &str = "its manifest is not the one that was written, or its end is lost";
+
 /// An open archive.
 pub(super) struct Archive {
     pub name: String,
@@ -33,8 +36,12 @@ pub(super) struct Archive {
 /// As [`Storage::open`]; [`BackupError::Damaged`], [`BackupError::Newer`].
 pub(super) async fn head(storage: &Storage, name: &str) -> Result<(Manifest, u64)> {
     let beginning = storage.beginning(name).await?;
-    let Head { manifest, .. } = Head::of(&beginning.bytes, name)?;
-    Ok((manifest, beginning.size_bytes))
+    let Head { manifest, sum, .. } = Head::of(&beginning.bytes, name)?;
+    let ending = storage.ending(name, beginning.size_bytes).await?;
+    match ending.windows(sum.len()).any(|it| it == sum.as_bytes()) {
+        true => Ok((manifest, beginning.size_bytes)),
+        false => Err(damaged(name, NOT_THE_MANIFEST)),
+    }
 }
 
 impl Archive {
@@ -71,7 +78,7 @@ impl Archive {
         let mut said = vec![0; sum.len()];
         file.read_exact_at(&mut said, start).map_err(|it| short(name, &it))?;
         if said != sum.as_bytes() {
-            return Err(damaged(name, "its manifest is not the one that was written"));
+            return Err(damaged(name, NOT_THE_MANIFEST));
         }
         Ok(Self { name: name.to_owned(), manifest, size_bytes, file: Arc::new(file), places })
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -95,6 +96,18 @@ impl Bucket {
             }
             Err(error) => Err(self.failed_at(name, &error)),
         }
+    }
+
+    /// A part of an archive that is at least so long.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::Unknown`].
+    pub(super) async fn part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        let (clients, path) = (self.clients()?, self.path(name));
+        let got = clients.plain.get_range(&path, range);
+        let bytes = within(QUICK, got).await.map_err(|error| self.failed_at(name, &error))?;
+        Ok(bytes.into())
     }
 
     /// An archive, to be fetched.

@@ -36,6 +36,23 @@ pub enum BackupError {
     )]
     Unknown { name: String },
 
+    #[error("backup `{name}` is pinned")]
+    #[diagnostic(
+        code(backup::pinned),
+        help("it was not removed; say force=true if it has to go all the same")
+    )]
+    Pinned { name: String },
+
+    #[error("backup `{name}` is the newest that is known to restore")]
+    #[diagnostic(
+        code(backup::last_verified),
+        help(
+            "it was not removed; take a newer one first, or say force=true if it has to go all \
+             the same"
+        )
+    )]
+    LastVerified { name: String },
+
     #[error("backup `{name}` is damaged: {reason}")]
     #[diagnostic(
         code(backup::damaged),

@@ -1,5 +1,6 @@
 //! Archives in a folder of this machine.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -18,16 +19,28 @@ use crate::{Error, Result};
 ///
 /// [`Error::Unreadable`].
 pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
+    let files = files(folder)?;
+    Ok(files.iter().filter_map(|it| name_in(it.to_str()?)).map(str::to_owned).collect())
+}
+
+/// The files with `.tar` in their names which are no archives by them, in no order.
+///
+/// # Errors
+///
+/// [`Error::Unreadable`].
+pub(super) fn passed_over(folder: &Path) -> Result<Vec<String>> {
+    let files = files(folder)?.into_iter().filter(|it| it.to_str().and_then(name_in).is_none());
+    let names = files.map(|it| it.to_string_lossy().into_owned());
+    Ok(names.filter(|it| it.contains(".tar")).collect())
+}
+
+fn files(folder: &Path) -> Result<Vec<OsString>> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(unreadable(folder))?,
     };
-    for entry in entries {
-        let name = entry.map_err(unreadable(folder))?.file_name();
-        names.extend(name.to_str().and_then(name_in).map(str::to_owned));
-    }
-    Ok(names)
+    let name = |entry: io::Result<fs::DirEntry>| Ok(entry.map_err(unreadable(folder))?.file_name());
+    entries.map(name).collect()
 }
 
 /// Opens an archive. A link is none, wherever it leads.

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::list::listed;
-use super::{BackupError, Kind, Listed, Storage, record, remove};
+use super::remove::take_away;
+use super::{BackupError, Kind, Listed, Storage, record};
 use crate::database::{Location, Settings};
 use crate::retention::{Backup, Decision, Policy, decide};
 use crate::{Error, Result, time};
@@ -34,7 +35,7 @@ pub async fn prune(
     }
     // The oldest first: whatever comes between, the newest ones are there.
     for one in decisions.iter().rev().filter(|it| !it.is_kept()) {
-        match remove(location, settings, storage, &one.name).await {
+        match take_away(location, settings, storage, &one.name).await {
             // Somebody else has removed it.
             Ok(()) | Err(Error::Backup(BackupError::Unknown { .. })) => {}
             Err(error) => return Err(error),

@@ -50,15 +50,13 @@ pub struct Restore {
     _work: Work,
 }
 
-/// What a restore would do.
+/// What a restore would do, or has done: the same for programs, whatever came of it.
 #[derive(Debug, Serialize)]
 pub struct Restoration {
     pub backup: String,
     /// The revision that it goes back to.
-    pub revision: i64,
-    /// Whether the database is new, so that there is nothing to be lost.
-    pub is_new: bool,
-    /// Whether it would change nothing: the database is at that very revision.
+    pub from_revision: i64,
+    /// Whether there is nothing to do: the database is at that very revision.
     pub is_there: bool,
     /// What becomes of the settings.
     pub plan: Plan,
@@ -66,6 +64,9 @@ pub struct Restoration {
     pub tables: Vec<Counted>,
     /// As [`Restore::problems`].
     pub problems: Vec<String>,
+    /// What came of it; none if it was not carried out.
+    #[serde(flatten)]
+    pub done: Option<Restored>,
 }
 
 /// How many rows a table has and will have.
@@ -79,13 +80,11 @@ pub struct Counted {
 /// What came of a restore.
 #[derive(Debug, Serialize)]
 pub struct Restored {
-    pub backup: String,
-    /// The revision that it went back to.
-    pub from_revision: i64,
     /// The history that began with it, and its newest revision.
     pub epoch: String,
     pub revision: i64,
     /// The backup of what was there before, if there was something.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub safety_backup: Option<String>,
 }
 
@@ -135,8 +134,7 @@ impl Restore {
         };
         match database::using(location, Access::Read, settings, work).await {
             Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => {
-                let planned = database::using(&Location::Memory, Access::Read, settings, work);
-                Ok(Restoration { is_new: true, ..planned.await? })
+                database::using(&Location::Memory, Access::Read, settings, work).await
             }
             planned => planned,
         }
@@ -167,13 +165,12 @@ impl Restore {
             let after = lines::count(&self.scratch.connection, table.name).await?;
             tables.push(Counted { table: table.name, before, after });
         }
-        let is_new = tables.iter().all(|it| it.before == 0);
         let is_there = (&head.epoch, head.revision) == (&self.manifest.epoch, self.revision)
             && plan.is_empty()
             && tables.iter().all(|it| it.before == it.after);
-        let (backup, revision) = (self.name.clone(), self.revision);
-        let problems = self.problems.clone();
-        Ok(Restoration { backup, revision, is_new, is_there, plan, tables, problems })
+        let (backup, from_revision) = (self.name.clone(), self.revision);
+        let (problems, done) = (self.problems.clone(), None);
+        Ok(Restoration { backup, from_revision, is_there, plan, tables, problems, done })
     }
 
     /// Plans to give the keys that `only` names the values that they have in the backup, in one
@@ -282,8 +279,6 @@ impl Restore {
                     record::keep(location, settings, safe).await;
                 }
                 return Ok(Restored {
-                    backup: self.name.clone(),
-                    from_revision: self.revision,
                     epoch,
                     revision,
                     safety_backup: safe.as_ref().map(|it| it.name.clone()),

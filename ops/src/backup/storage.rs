@@ -16,6 +16,10 @@ pub(super) const EXTENSION: &str = ".setpoint.tar";
 /// How much is read of an archive to tell what it is.
 pub(super) const BEGINNING_BYTES: u64 = 1 << 16;
 
+/// How much is read of the end of an archive to tell whether its manifest is the one that was
+/// written: its hash is the last thing in it.
+const ENDING_BYTES: u64 = 1 << 12;
+
 /// What an archive is called that is fetched to be read.
 const FETCHED: &str = "fetched.tar";
 
@@ -118,6 +122,26 @@ impl Storage {
         }
     }
 
+    /// The end of an archive that is so long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::open`].
+    pub(super) async fn ending(&self, name: &str, size_bytes: u64) -> Result<Vec<u8>> {
+        refuse_bad_name(name)?;
+        let start = size_bytes.saturating_sub(ENDING_BYTES);
+        match &self.bucket {
+            None => {
+                let file = folder::open(&self.folder, name)?;
+                let mut bytes = vec![0; usize::try_from(size_bytes - start).unwrap_or_default()];
+                let read = file.read_exact_at(&mut bytes, start);
+                read.map_err(unreadable(&self.folder))?;
+                Ok(bytes)
+            }
+            Some(bucket) => bucket.part(name, start..size_bytes).await,
+        }
+    }
+
     /// Makes the finished file at `temporary`, of that hash, the archive of that name, for good.
     ///
     /// # Errors
@@ -189,6 +213,21 @@ impl Storage {
         let free_bytes = found.f_bavail.saturating_mul(found.f_frsize);
         Some(free_bytes.saturating_sub(reserve_bytes))
     }
+}
+
+/// What lies in the folder of `storage` as if it were an archive and cannot be one by its name, in
+/// order. What lies in a bucket besides is others'.
+///
+/// # Errors
+///
+/// [`Error::Unreadable`].
+pub fn passed_over(storage: &Storage) -> Result<Vec<String>> {
+    let mut names = match &storage.bucket {
+        None => folder::passed_over(&storage.folder)?,
+        Some(_) => Vec::new(),
+    };
+    names.sort();
+    Ok(names)
 }
 
 /// As much of the beginning of `file` as there is.

@@ -11,7 +11,7 @@ use setpoint_importers::Limits;
 use super::drift::drift;
 use super::{Claim, Ended, Job, Verb};
 use crate::apply::Channel;
-use crate::backup::{self, BackupError, Storage, Wish};
+use crate::backup::{self, Checked, Storage, Wish};
 use crate::clock::Clocks;
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::live::{self, Live};
@@ -160,22 +160,20 @@ async fn take_backup(ground: &Ground, job: &str, now: DateTime<Utc>) -> Result<E
 
 async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
     let Ground { location, settings, backups, .. } = ground;
-    let listed = backup::list(location, *settings, backups).await?;
-    let mut bad = Vec::new();
-    let mut odd = String::new();
-    for one in &listed {
-        match backup::verify(location, *settings, backups, &one.name, now).await {
+    let (mut bad, mut odd) = (Vec::new(), String::new());
+    let told_of = |name: &str, checked: Result<Checked>| {
+        match checked {
             Ok(checked) => {
                 if let Some(problem) = checked.problems.first() {
-                    odd.push_str(&format!("; the history in {} is damaged: {problem}", one.name));
+                    odd.push_str(&format!("; the history in {name} is damaged: {problem}"));
                 }
             }
-            // Somebody has removed it meanwhile.
-            Err(Error::Backup(BackupError::Unknown { .. })) => {}
-            Err(error) => bad.push(format!("{}: {}", one.name, error.in_a_line())),
+            Err(error) => bad.push(format!("{name}: {}", error.in_a_line())),
         }
-    }
-    match (listed.len(), bad.is_empty()) {
+        Ok::<(), Error>(())
+    };
+    let count = backup::verify_each(location, *settings, backups, None, || now, told_of).await?;
+    match (count, bad.is_empty()) {
         (0, _) => Ok(Ended::failed("there is no backup")),
         (count, true) => told(format!("{count} backups, each read back whole{odd}")),
         (_, false) => Ok(Ended::failed(bad.join("; "))),

@@ -10,6 +10,7 @@ on_both![
     a_truncated_archive_is_found_wherever_it_ends,
     a_flipped_bit_is_found_wherever_it_is,
     what_is_no_archive_is_listed_as_such,
+    a_manifest_that_was_edited_is_listed_as_such,
     a_link_is_no_archive,
     an_archive_that_was_replaced_by_another_is_found,
     a_damaged_archive_does_not_count_as_verified,
@@ -77,7 +78,25 @@ fn what_is_no_archive_is_listed_as_such(world: &World) {
         assert_refused(world, "no archive");
         let table = world.ok(&["backup", "list"]);
         let row = table.lines().nth(1).unwrap();
-        assert!(row.starts_with("strange  -  ") && row.contains("unreadable: "), "{table}");
+        assert!(row.starts_with("strange  -  ") && row.contains("  unreadable  "), "{table}");
+    }
+}
+
+fn a_manifest_that_was_edited_is_listed_as_such(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    let whole = fs::read(archive(world, "first")).unwrap();
+    let at = whole.windows(15).position(|it| it == b"\"revision\": 5,\n").unwrap();
+    let mut edited = whole.clone();
+    edited[at + 12] = b'4';
+    let cut = &whole[..whole.len() - 2048];
+
+    for bytes in [&edited, cut] {
+        fs::write(archive(world, "first"), bytes).unwrap();
+        let listed = &world.json(&["backup", "list"])[0];
+
+        let problem = listed["problem"].as_str().unwrap_or_default();
+        assert!(problem.starts_with("its manifest is not the one"), "{listed}");
+        assert!(listed["verified_at"].is_null() && listed.get("revision").is_none(), "{listed}");
     }
 }
 

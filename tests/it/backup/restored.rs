@@ -12,6 +12,7 @@ on_both![
     a_dry_run_shows_what_would_change_and_changes_nothing,
     a_restore_asks_first,
     a_token_that_was_revoked_since_stays_revoked,
+    what_came_of_a_restore_has_one_shape_for_programs,
     what_nothing_has_happened_to_is_not_restored,
     a_restore_makes_the_database_if_there_is_none,
     edits_go_on_after_a_restore,
@@ -102,6 +103,34 @@ fn a_token_that_was_revoked_since_stays_revoked(world: &World) {
     let tokens = world.json(&["token", "list"]);
     let tokens: Vec<_> = tokens.as_array().unwrap().iter().map(states).collect();
     assert_eq!(tokens, ["ci revoked", "later active"]);
+}
+
+fn what_came_of_a_restore_has_one_shape_for_programs(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    let restore = |more: &[&str]| world.json(&[&["backup", "restore", "first"], more].concat());
+    let members = |it: &Value| {
+        let members = it.as_object().unwrap().keys().map(String::as_str);
+        sorted(&members.collect::<Vec<_>>())
+    };
+
+    let nothing = restore(&["--yes"]);
+    world.ok(&["set", "new", "true"]);
+    let [dry, done] = [restore(&["--dry-run"]), restore(&["--yes"])];
+
+    let mut planned =
+        ["backup", "from_revision", "is_there", "plan", "problems", "tables"].to_vec();
+    assert_eq!((members(&nothing), members(&dry)), (sorted(&planned), sorted(&planned)));
+    planned.extend(["epoch", "revision", "safety_backup"]);
+    assert_eq!(members(&done), sorted(&planned));
+    assert_eq!((&nothing["is_there"], &dry["is_there"]), (&true.into(), &false.into()));
+    assert_eq!((&done["from_revision"], &done["revision"]), (&5.into(), &6.into()));
+    assert_eq!(done["plan"]["changes"], dry["plan"]["changes"]);
+}
+
+fn sorted(names: &[&str]) -> Vec<String> {
+    let mut names: Vec<_> = names.iter().map(|it| (*it).to_owned()).collect();
+    names.sort();
+    names
 }
 
 fn what_nothing_has_happened_to_is_not_restored(world: &World) {

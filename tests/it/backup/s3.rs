@@ -78,7 +78,8 @@ fn jobs_and_the_service_work_on_the_bucket(world: &World) {
     send("POST", "/own/verify", 200);
     assert_eq!(send("GET", "", 200).json()[1]["name"], "own");
     assert_eq!(send("GET", "/none", 404).json()["code"], "backup::unknown");
-    send("DELETE", "/own", 204);
+    assert_eq!(send("DELETE", "/own", 409).json()["code"], "backup::last_verified");
+    send("DELETE", "/own?force=true", 204);
     assert_eq!(send("DELETE", "/own", 404).json()["code"], "backup::unknown");
     assert_eq!(store.names(), [format!("live/{}.setpoint.tar", newest[0])]);
 }

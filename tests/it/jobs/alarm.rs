@@ -227,6 +227,13 @@ fn a_report_is_shown_as_it_was_stored_or_fresh(world: &World) {
     let json = world.json(&["drift", "report"]);
     assert_eq!((&json["job"], &json["drift"][0]["live"]), (&"watch".into(), &"2".into()));
     assert_eq!(json["drift"].as_array().unwrap().len(), 1);
+
+    let report = json.to_string().replace(text(&json["at"]), "2020-05-01T12:00:00.000Z");
+    world.sql(&format!("UPDATE drift_report SET report = '{}'", report.replace('\'', "''")));
+    let told = world.run(&["drift", "report"]).stderr;
+    let wanted = " days ago, at 2020-05-01 12:00 UTC; --fresh compares everything now\n";
+    assert!(told.starts_with("this report was made ") && told.ends_with(wanted), "{told}");
+    assert_eq!(world.run(&["drift", "report", "--fresh"]).stderr, "");
 }
 
 fn the_value_of_a_secret_is_in_no_report(world: &World) {

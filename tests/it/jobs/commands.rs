@@ -26,7 +26,8 @@ fn jobs_are_listed_with_their_next_run_by_the_clocks_of_their_zone(world: &World
     let next = job["next"].as_array().unwrap();
     assert_eq!(next.len(), 3);
     assert!(next.iter().all(|it| text(it).contains("T03:00:00+0")), "{next:?}");
-    assert!(world.ok(&["jobs", "list"]).contains("T03:00:00+0"));
+    let table = world.ok(&["jobs", "list"]);
+    assert!(table.contains(":00  never") && table.lines().all(|it| it.len() <= 80), "{table}");
 }
 
 fn a_run_by_hand_is_recorded_with_what_it_told(world: &World) {
@@ -40,6 +41,11 @@ fn a_run_by_hand_is_recorded_with_what_it_told(world: &World) {
     assert_eq!(run, r#""night" "manual" "audit-verify" "succeeded" 1 null null"#);
     assert_eq!(text(&history[0]["output"]), told.trim_end());
     assert_eq!(world.json(&["jobs", "list"])[0]["last"]["state"], "succeeded");
+    for table in [world.ok(&["jobs", "list"]), world.ok(&["jobs", "history"])] {
+        let row = table.lines().nth(1).unwrap();
+        let columns = row.find("1 revisions hold together").unwrap_or(row.len());
+        assert!(row.contains("succeeded") && columns <= 80, "{table}");
+    }
     assert_eq!((world.revision(), world.run(&["verify"]).status), (1, 0));
 }
 
@@ -140,6 +146,40 @@ fn a_reseed_check_names_what_has_changed(world: &World) {
 }
 
 #[test]
+fn a_bad_job_stops_only_what_has_to_do_with_jobs() {
+    let world = World::sqlite();
+    world.migrate("a: 1\n");
+    world.ok(&["backup", "create", "first"]);
+    world.ok(&["set", "a", "2"]);
+
+    let bad = [
+        "cron = '@daily'\nverb = 'fly'",
+        "cron = '0 0 30 2 *'\nverb = 'backup'",
+        "cron = 5\nverb = 'backup'",
+        "cron = '@daily'",
+        "cron = '@daily'\nverb = 'backup'\nverbs = 'backup'",
+    ];
+    for bad in bad {
+        world.write("setpoint.toml", format!("[[job]]\nname = 'night'\n{bad}\n"));
+        for command in [&["get", "a"][..], &["backup", "restore", "first", "--dry-run"]] {
+            let ran = world.run(command);
+            assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran}");
+        }
+        for command in [
+            &["jobs", "list"][..],
+            &["jobs", "run", "night"],
+            &["config", "show"],
+            &["serve", "--listen", "127.0.0.1:0"],
+        ] {
+            let refusal = world.refusal(command);
+            assert!(refusal.starts_with("1 config::invalid; `job night"), "{bad}: {refusal}");
+        }
+        let doctor = world.run(&["doctor"]);
+        assert!(doctor.status == 1 && doctor.stdout.contains("WRONG  `job night"), "{doctor}");
+    }
+}
+
+#[test]
 fn all_that_is_wrong_with_the_jobs_is_told_before_anything_is_done() {
     let world = World::sqlite();
     let wrong = NIGHT.replace("0 3 * * *", "0 0 30 2 *").replace("audit-verify", "audit-verfy");
@@ -160,25 +200,25 @@ fn all_that_is_wrong_with_the_jobs_is_told_before_anything_is_done() {
 
     Error: config::invalid
 
-      × `job.0.cron` in setpoint.toml: `0 0 30 2 *` never comes: no month has such
+      × `job number 1: cron` in setpoint.toml: `0 0 30 2 *` never comes: no month has such
       │ a day
       help: write it as in cron = "30 3 * * *", or "@daily"; nothing was done
 
     Error: config::invalid
 
-      × `job.0.verb` in setpoint.toml: `audit-verfy` is nothing that a job can do
+      × `job number 1: verb` in setpoint.toml: `audit-verfy` is nothing that a job can do
       help: did you mean `audit-verify`? There are audit-verify, backup, drift,
             expire, reseed-check, retention, vacuum, verify-backups; nothing was
             done
 
     Error: config::invalid
 
-      × `job.1.name` in setpoint.toml: there are two jobs `night`
+      × `job number 2: name` in setpoint.toml: there are two jobs `night`
       help: give one of them another name; nothing was done
 
     Error: config::invalid
 
-      × `job.1.retries` in setpoint.toml: 50 retries are more than 20
+      × `job number 2: retries` in setpoint.toml: 50 retries are more than 20
       help: give fewer; the next run comes anyway; nothing was done
     "#);
     assert_eq!(world.file_names(), ["setpoint.toml"]);

@@ -231,6 +231,6 @@ fn a_rule_that_there_is_not_is_refused() {
     let before = world.files();
     let refusal = world.refusal(&["migrate"]);
 
-    let place = "1 config::invalid; `source.0.renames` in setpoint.toml";
+    let place = "1 config::invalid; `source s.yaml: renames` in setpoint.toml";
     assert!(refusal.starts_with(place) && world.files() == before, "{refusal}");
 }

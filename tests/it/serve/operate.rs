@@ -62,7 +62,8 @@ fn a_backup_is_made_restored_and_measured_through_the_service(world: &World) {
     assert!(made["size_bytes"].as_u64() > Some(0));
 
     for name in ["first", safe] {
-        assert_eq!(server.send("DELETE", &format!("/api/backups/{name}"), "").status, 204);
+        let path = format!("/api/backups/{name}?force=true");
+        assert_eq!(server.send("DELETE", &path, "").status, 204);
     }
     // There were some: that there are none now is not to go unnoticed.
     assert_eq!(measured(&server, TAKEN), 0.0);

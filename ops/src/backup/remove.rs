@@ -1,0 +1,52 @@
+//! Removing one backup that somebody names.
+
+use super::{BackupError, Listed, Storage, list, record};
+use crate::database::{Location, Settings};
+use crate::{Error, Result};
+
+/// Removes the backup `name`, and what is known of it. Unless it is forced, one that is pinned
+/// stays, and the newest of those that were read back whole.
+///
+/// # Errors
+///
+/// [`BackupError::BadName`], [`BackupError::Unknown`], [`BackupError::Pinned`],
+/// [`BackupError::LastVerified`], [`Error::Unwritable`]; as [`super::Bucket`] has them.
+pub async fn remove(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    name: &str,
+    is_forced: bool,
+) -> Result<()> {
+    if !is_forced {
+        refuse_needed(&list(location, settings, storage).await?, name)?;
+    }
+    take_away(location, settings, storage, name).await
+}
+
+/// # Errors
+///
+/// As [`remove`] that is forced.
+pub(super) async fn take_away(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    name: &str,
+) -> Result<()> {
+    storage.remove(name).await?;
+    record::forget(location, settings, name).await;
+    Ok(())
+}
+
+/// `listed` are all of them, the oldest first.
+fn refuse_needed(listed: &[Listed], name: &str) -> Result<()> {
+    let Some(one) = listed.iter().find(|it| it.name == name) else { return Ok(()) };
+    let newest = listed.iter().rev().find(|it| it.verified_at.is_some());
+    let name = name.to_owned();
+    let refused: Option<Error> = match newest {
+        _ if one.pinned => Some(BackupError::Pinned { name }.into()),
+        Some(newest) if newest.name == name => Some(BackupError::LastVerified { name }.into()),
+        _ => None,
+    };
+    refused.map_or(Ok(()), Err)
+}
