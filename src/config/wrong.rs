@@ -90,6 +90,7 @@ impl Wanted {
             Self::Text if name == "keep_within" || name.ends_with("_for") => {
                 format!("give years, months, days and hours in quotes, as in {name} = \"7d\"")
             }
+            Self::Text if name.parse::<usize>().is_ok() => "give a text in quotes".to_owned(),
             Self::Text => format!("give a text in quotes, as in {name} = \"…\""),
             Self::Switch => format!("say {name} = true, or false, without quotes"),
             Self::List if matches!(name, "job" | "source") => {

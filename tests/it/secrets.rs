@@ -316,7 +316,7 @@ fn a_bad_pattern_or_schema_is_named() {
 
     assert_snapshot!(said.join("\n"), @r#"
     1 config::invalid; `namespaces.default.secret.0` in setpoint.toml: segment 2 of `a..b` is empty; write "" if that is its name; mend it there; nothing was done
-    1 config::invalid; `namespaces.default.secret.0` in setpoint.toml: invalid type: found signed int `1`, expected a string; mend it there; nothing was done
+    1 config::invalid; `namespaces.default.secret.0` in setpoint.toml: is a number, and not a text; give a text in quotes; nothing was done
     1 config::invalid; `namespaces.default.schema` in setpoint.toml: ./schema.json: is no JSON: EOF while parsing an object at line 1 column 1; give a JSON Schema; nothing was done
     1 config::invalid; `namespaces.default.schema` in setpoint.toml: ./schema.json: is no JSON Schema: it is no map; give a JSON Schema; nothing was done
     "#);
