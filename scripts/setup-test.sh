@@ -31,6 +31,8 @@ if [[ ${1:-} != build ]]; then
     has openssl || missing+=(openssl)
     # What an archive is of, besides tar.
     has zstd || missing+=(zstd)
+    # What an encrypted one is of, besides.
+    has age || missing+=(age)
     # Asked what it would keep, in time zones that it reads from the machine.
     has restic || missing+=(restic)
     [[ -e /usr/share/zoneinfo/Europe/Berlin ]] || missing+=(tzdata)

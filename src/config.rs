@@ -13,7 +13,7 @@ use figment::providers::Serialized;
 use figment::{Figment, Metadata};
 use miette::Diagnostic;
 use setpoint_importers::{Limits, is_reference};
-use setpoint_ops::backup::{Bucket, Storage};
+use setpoint_ops::backup::{Bucket, Encryption, Storage};
 use setpoint_ops::database::{Location, Settings};
 use setpoint_ops::job::Job;
 use setpoint_ops::schema::{Schema, Schemas};
@@ -23,6 +23,7 @@ use setpoint_ops::source::{Interpretation, Named};
 use thiserror::Error;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
+mod encryption;
 mod jobs;
 mod retention;
 mod s3;
@@ -164,7 +165,18 @@ impl Loaded {
 
     /// Where backups of this database are kept.
     pub fn storage(&self) -> Storage {
-        Storage::new(self.backups(), self.config.backups.s3.clone().map(Bucket::new))
+        let bucket = self.config.backups.s3.clone().map(Bucket::new);
+        Storage::new(self.backups(), bucket).encrypted(self.encryption())
+    }
+
+    /// To whom backups are encrypted. The path of a key in the file is relative to the file.
+    pub fn encryption(&self) -> Option<Encryption> {
+        let mut encryption = self.config.backups.encryption.clone()?;
+        if !self.is_from_here("backups.encryption.identity_file") {
+            let file = encryption.identity_file.take();
+            encryption.identity_file = file.map(|it| clean(&self.root.join(it)));
+        }
+        Some(encryption)
     }
 
     /// The folder of backups, and of originals before a file is changed.

@@ -276,12 +276,15 @@ fn status_of_backup(error: &BackupError) -> StatusCode {
         | BackupError::LastVerified { .. }
         | BackupError::Overtaken
         | BackupError::Pinned { .. } => StatusCode::CONFLICT,
-        BackupError::NoRoom { .. }
+        BackupError::BadKeyFile { .. }
+        | BackupError::NoKey { .. }
+        | BackupError::NoRoom { .. }
         | BackupError::NoBucket { .. }
         | BackupError::NoCredentials { .. }
         | BackupError::StoreFailed { .. }
         | BackupError::StoreRefused { .. }
         | BackupError::StoreUnreachable { .. }
+        | BackupError::WrongKey { .. }
         | BackupError::WrongRegion { .. } => StatusCode::SERVICE_UNAVAILABLE,
         BackupError::NotVerified { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::UNPROCESSABLE_ENTITY,

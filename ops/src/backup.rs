@@ -16,6 +16,7 @@ mod archive;
 mod bucket;
 mod content;
 mod create;
+mod encryption;
 mod error;
 mod folder;
 mod lines;
@@ -37,9 +38,10 @@ mod write;
 
 pub use bucket::{Bucket, S3};
 pub use create::{Foreseen, create, foresee};
+pub use encryption::{Encryption, Recipient};
 pub use error::BackupError;
 pub use list::{Listed, ends, find, list};
-pub use manifest::{Engine, Kind, Manifest, Member};
+pub use manifest::{Encrypted, Engine, Kind, Manifest, Member};
 pub use prune::prune;
 pub use record::{Freshness, freshness};
 pub use remove::remove;
@@ -93,7 +95,8 @@ pub struct Checked {
 /// # Errors
 ///
 /// [`BackupError::Unknown`], [`BackupError::Damaged`], [`BackupError::Newer`],
-/// [`BackupError::NoRoom`]; [`Error::Unwritable`]; as [`Bucket`] has them.
+/// [`BackupError::NoRoom`]; [`Error::Unwritable`]; as [`Bucket`] and
+/// [`Encryption::refuse_without_key`] have them: nothing is recorded then.
 pub async fn verify(
     location: &Location,
     settings: Settings,

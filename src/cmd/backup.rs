@@ -161,18 +161,24 @@ async fn list(context: &Context) -> miette::Result<Exit> {
 /// What tells backups apart; `--json` has the rest.
 fn row(listed: &Listed) -> Vec<String> {
     let Listed { name, manifest, size_bytes, verified_at, pinned, problem } = listed;
-    let Some(Manifest { created_at, revision, note, .. }) = manifest else {
+    let Some(Manifest { created_at, revision, note, encryption, .. }) = manifest else {
         let [taken, revision, size] = ["-"; 3].map(str::to_owned);
         let problem = problem.clone().unwrap_or_default();
         return vec![name.clone(), taken, revision, size, "unreadable".to_owned(), problem];
     };
-    let state = if verified_at.is_some() { "verified" } else { "not verified" };
+    let mut state = if verified_at.is_some() { "verified" } else { "not verified" }.to_owned();
+    if encryption.is_some() {
+        state.push_str(", encrypted");
+    }
+    if *pinned {
+        state.push_str(", pinned");
+    }
     vec![
         name.clone(),
         time::minute(created_at),
         revision.to_string(),
         size(*size_bytes),
-        if *pinned { format!("{state}, pinned") } else { state.to_owned() },
+        state,
         // It may come from anywhere.
         note.iter().flat_map(|it| it.chars()).filter(|it| !it.is_control()).collect(),
     ]

@@ -44,6 +44,7 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
     checks.extend(jobs(context));
     checks.push(backups(context));
     checks.extend(bucket(context).await);
+    checks.extend(encryption(context));
     checks.extend(database(context).await);
 
     let failed = checks.iter().any(|it| !it.ok);
@@ -87,6 +88,19 @@ async fn bucket(context: &Context) -> Option<Check> {
     Some(match storage.reach().await {
         Ok(()) => Check { check: "bucket", ok: true, says: storage.place() },
         Err(error) => Check { check: "bucket", ok: false, says: told(&error) },
+    })
+}
+
+/// Whether backups that are encrypted can be read back.
+fn encryption(context: &Context) -> Option<Check> {
+    let encryption = context.loaded.encryption()?;
+    Some(match encryption.refuse_without_key() {
+        Ok(()) => {
+            let recipients = encryption.recipients.iter().map(ToString::to_string);
+            let says = recipients.collect::<Vec<_>>().join(", ");
+            Check { check: "encryption", ok: true, says }
+        }
+        Err(error) => Check { check: "encryption", ok: false, says: told(&error) },
     })
 }
 

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use figment::value::Value;
 use serde::{Deserialize, Serialize};
 use setpoint_importers::{Conversion, Limits, Mapping, Pattern};
-use setpoint_ops::backup::S3;
+use setpoint_ops::backup::{Encryption, S3};
 use setpoint_ops::retention::{Policy, revisions};
 use validator::{Validate, ValidationError};
 
 use super::BASE;
+use super::encryption::is_encryption;
 use super::jobs::Jobs;
 use super::retention::{keeps_revisions, keeps_something};
 use super::s3::is_bucket;
@@ -100,6 +101,9 @@ pub(crate) struct Backups {
     /// Where they are kept instead. The folder is then for the work on them.
     #[validate(custom(function = "is_bucket"))]
     pub s3: Option<S3>,
+    /// To whom new ones are encrypted, and with whose key they are read.
+    #[validate(custom(function = "is_encryption"))]
+    pub encryption: Option<Encryption>,
 }
 
 /// What `setpoint serve` does.
@@ -267,7 +271,12 @@ impl Default for Config {
                 depth: limits.depth,
                 alias_nodes: limits.alias_nodes,
             },
-            backups: Backups { folder: "backups".into(), retention: None, s3: None },
+            backups: Backups {
+                folder: "backups".into(),
+                retention: None,
+                s3: None,
+                encryption: None,
+            },
             revisions: None,
             server: Server {
                 listen: "127.0.0.1:8080".to_owned(),

@@ -9,6 +9,8 @@ use serde_json::Value;
 use crate::world::{World, fed, text};
 
 mod bad_input;
+mod encrypted;
+mod keys;
 mod moments;
 mod older;
 mod prune;

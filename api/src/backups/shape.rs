@@ -82,6 +82,8 @@ pub(super) struct BackupShape {
     engine: Option<Engine>,
     /// The steps of the schema.
     steps: Option<Vec<String>>,
+    /// To whom it is encrypted; missing if anybody can read it.
+    encryption: Option<EncryptionShape>,
     /// The moment that it holds: its newest revision, and the history that is of.
     epoch: Option<String>,
     revision: Option<i64>,
@@ -94,6 +96,14 @@ pub(super) struct BackupShape {
     /// Where its history and its settings did not hold together when it was taken, if it has just
     /// been read back.
     problems: Option<Vec<String>>,
+}
+
+/// To whom a backup is encrypted.
+#[derive(Object)]
+#[oai(rename = "BackupEncryption")]
+struct EncryptionShape {
+    /// X25519 recipients of age: any one of them can read it.
+    recipients: Vec<String>,
 }
 
 /// Why a backup was taken.

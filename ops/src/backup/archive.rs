@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::manifest::{CONTENT, Engine, FORMAT, IMAGE, MANIFEST, MANIFEST_SUM, Manifest, Member};
+use super::encryption::{Keys, Opened};
+use super::manifest::{ENCRYPTED, MANIFEST, MANIFEST_SUM, Manifest, Member, member_name};
 use super::storage::{BEGINNING_BYTES, Beginning, beginning_of};
 use super::{BackupError, Storage, tar, write};
 use crate::{Error, Result, hash};
@@ -54,12 +55,9 @@ impl Archive {
         let beginning = beginning_of(&file).map_err(|it| damaged(name, it.to_string()))?;
         let Beginning { bytes, size_bytes } = beginning;
         let Head { manifest, sum, end: mut at } = Head::of(&bytes, name)?;
-        let wanted: &[&str] = match manifest.engine {
-            Engine::Sqlite => &[CONTENT, IMAGE],
-            Engine::Postgres => &[CONTENT],
-        };
+        let wanted = manifest.wanted();
         let said = manifest.members.iter().map(|it| it.name.as_str());
-        if !said.eq(wanted.iter().copied()) {
+        if !said.eq(wanted.iter().map(String::as_str)) {
             return Err(damaged(name, "its manifest names other files than it has to hold"));
         }
         let mut places = Vec::new();
@@ -70,7 +68,7 @@ impl Archive {
             at = tar::padded(end);
             places.push((header.name, start, header.size_bytes));
         }
-        let wanted = wanted.iter().copied().chain([MANIFEST_SUM]);
+        let wanted = wanted.iter().map(String::as_str).chain([MANIFEST_SUM]);
         if !places.iter().map(|it| it.0.as_str()).eq(wanted) {
             return Err(damaged(name, "it holds other files than its manifest names"));
         }
@@ -83,18 +81,24 @@ impl Archive {
         Ok(Self { name: name.to_owned(), manifest, size_bytes, file: Arc::new(file), places })
     }
 
-    /// What a member is when it is unpacked. At its end it is known to be what the manifest says,
-    /// and it is never more: reading fails otherwise.
-    pub(super) fn member(&self, name: &str) -> Result<Unpacked> {
+    /// What the member `name` is when it is decrypted with `keys`, if it has to be, and unpacked.
+    /// At its end it is known to be what the manifest says, and it is never more: reading fails
+    /// otherwise.
+    pub(super) fn member(&self, name: &str, keys: &Keys) -> Result<Unpacked> {
+        let is_encrypted = self.manifest.encryption.is_some();
         let member = self.manifest.member(name);
-        let place = self.places.iter().find(|it| it.0 == name);
+        let place = self.places.iter().find(|it| it.0 == member_name(name, is_encrypted));
         let (Some(member), Some((_, at, left))) = (member, place) else {
             return Err(damaged(&self.name, format!("it has no {name}")));
         };
         let packed = Section { file: self.file.clone(), at: *at, left: *left };
+        let broken = |error: io::Error| self.damaged(format!("{}: {error}", member.name));
+        let packed = match is_encrypted {
+            true => Packed::Sealed(Box::new(keys.open(packed).map_err(broken)?)),
+            false => Packed::Plain(packed),
+        };
         let packed = BufReader::with_capacity(1 << 18, packed);
-        let inner = zstd::Decoder::with_buffer(packed);
-        let inner = inner.map_err(|error| damaged(&self.name, error.to_string()))?;
+        let inner = zstd::Decoder::with_buffer(packed).map_err(broken)?;
         Ok(Unpacked { inner, member: member.clone(), hash: Sha256::new(), size_bytes: 0 })
     }
 
@@ -144,13 +148,16 @@ impl Head {
         let unlike =
             |error: serde_json::Error| damaged(name, format!("its manifest is none: {error}"));
         let Versioned { format } = serde_json::from_slice(bytes).map_err(unlike)?;
-        if format > FORMAT {
+        if format > ENCRYPTED {
             let what = format!("format {format}");
             return Err(BackupError::Newer { name: name.to_owned(), what }.into());
         }
         let manifest: Manifest = serde_json::from_slice(bytes).map_err(unlike)?;
         if manifest.revision < 0 {
             return Err(damaged(name, "its manifest tells of a revision below 0"));
+        }
+        if manifest.encryption.is_some() != (format == ENCRYPTED) {
+            return Err(damaged(name, "its manifest tells two things of how it is encrypted"));
         }
         let end = tar::padded(tar::BLOCK_BYTES + header.size_bytes);
         Ok(Self { manifest, sum: write::sum(bytes), end })
@@ -171,10 +178,10 @@ fn short(name: &str, error: &io::Error) -> Error {
 }
 
 /// A part of a file, which others may be reading too.
-struct Section {
-    file: Arc<File>,
-    at: u64,
-    left: u64,
+pub(super) struct Section {
+    pub file: Arc<File>,
+    pub at: u64,
+    pub left: u64,
 }
 
 impl Read for Section {
@@ -187,9 +194,24 @@ impl Read for Section {
     }
 }
 
+/// A member as it lies in its archive, decrypted.
+enum Packed {
+    Plain(Section),
+    Sealed(Box<Opened>),
+}
+
+impl Read for Packed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(packed) => packed.read(buffer),
+            Self::Sealed(sealed) => sealed.read(buffer),
+        }
+    }
+}
+
 /// A member that is being unpacked.
 pub(super) struct Unpacked {
-    inner: zstd::Decoder<'static, BufReader<Section>>,
+    inner: zstd::Decoder<'static, BufReader<Packed>>,
     member: Member,
     hash: Sha256,
     size_bytes: u64,

@@ -11,10 +11,13 @@ use tokio::task::spawn_blocking;
 
 use super::archive::Archive;
 use super::content::{Counts, given, panicked};
-use super::manifest::{CONTENT, Engine, FORMAT, IMAGE, Manifest, Member, NOTE_BYTES};
+use super::encryption::Recipient;
+use super::manifest::{
+    CONTENT, ENCRYPTED, Encrypted, Engine, FORMAT, IMAGE, Manifest, Member, NOTE_BYTES,
+};
 use super::storage::unreadable;
 use super::work::Work;
-use super::{BackupError, Storage, Verified, Wish, record, scratch, write};
+use super::{BackupError, Encryption, Storage, Verified, Wish, record, scratch, write};
 use crate::background::in_background;
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::plan::Author;
@@ -36,7 +39,8 @@ const MARGIN_BYTES: u64 = 1 << 20;
 ///
 /// [`BackupError::BadName`], [`BackupError::Exists`], [`BackupError::BadNote`],
 /// [`BackupError::NoRoom`], [`BackupError::NotVerified`]; [`Error::Unwritable`]; as
-/// [`super::Bucket`] has them and as [`database::open`]. There is no new backup then.
+/// [`super::Bucket`], [`super::Encryption::refuse_without_key`] and [`database::open`] have them.
+/// There is no new backup then.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
     location: &Location,
@@ -104,8 +108,9 @@ async fn make(
         _ => Engine::Postgres,
     };
     let name = name_of(&wish, head.revision, now);
+    let encryption = storage.encryption();
     let manifest = Manifest {
-        format: FORMAT,
+        format: if encryption.is_some() { ENCRYPTED } else { FORMAT },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         kind: wish.kind,
         created_at: time::stamp(now),
@@ -114,6 +119,7 @@ async fn make(
         pinned: wish.pin,
         engine,
         steps,
+        encryption: encryption.map(|it| Encrypted { recipients: it.recipients.clone() }),
         epoch: head.epoch,
         revision: head.revision,
         head_hash: head.hash,
@@ -149,7 +155,7 @@ pub struct Foreseen {
 /// # Errors
 ///
 /// [`BackupError::BadName`], [`BackupError::Exists`], [`BackupError::BadNote`],
-/// [`BackupError::NoRoom`]; as [`database::open`].
+/// [`BackupError::NoRoom`]; as [`super::Encryption::refuse_without_key`] and [`database::open`].
 pub async fn foresee(
     location: &Location,
     settings: Settings,
@@ -175,6 +181,7 @@ pub async fn foresee(
 
 /// Refuses what can be refused before there is work.
 async fn refuse(storage: &Storage, wish: &Wish) -> Result<()> {
+    storage.encryption().map_or(Ok(()), Encryption::refuse_without_key)?;
     match &wish.name {
         Some(name) => storage.refuse_taken(name).await?,
         None => storage.reach().await?,
@@ -231,8 +238,11 @@ async fn of_sqlite(
 
     let (file, packed) = (archive(work)?, work.create(PACKED)?);
     let image = File::open(work.path(COPY)).map_err(unreadable(&work.path(COPY)))?;
-    let packing = spawn_blocking(move || write::pack(image, packed, IMAGE));
-    let content = given(&db.connection, |pieces| write::content(file, CONTENT, pieces));
+    let to = recipients(storage);
+    let packing = spawn_blocking(move || write::pack(image, packed, IMAGE, &to));
+    let to = recipients(storage);
+    let pack = move |pieces| write::content(file, CONTENT, &to, pieces);
+    let content = given(&db.connection, pack);
     let (content, packed) = tokio::join!(content, packing);
     db.close().await?;
     let failed = || Error::unwritable(work.path(ARCHIVE));
@@ -240,10 +250,15 @@ async fn of_sqlite(
     let (mut file, content) = content.map_err(failed())?;
     let image = packed.unwrap_or_else(|error| Err(panicked(error))).map_err(failed())?;
     work.remove(COPY);
-    let append = |mut packed: File| write::append(&mut file, IMAGE, &mut packed);
+    let append = |mut packed: File| write::append(&mut file, &image.name, &mut packed);
     File::open(work.path(PACKED)).and_then(append).map_err(failed())?;
     work.remove(PACKED);
     Ok(Taken { file, head, steps, counts, members: vec![content, image] })
+}
+
+/// Who can read new archives; nobody is named if anybody can.
+fn recipients(storage: &Storage) -> Vec<Recipient> {
+    storage.encryption().map(|it| it.recipients.clone()).unwrap_or_default()
 }
 
 /// A new archive, with room for what is written last.
@@ -288,7 +303,9 @@ async fn of_postgres(
         storage.refuse_without_room(room_for_rows(&snapshot).await?)?;
         let head = apply::head(&snapshot).await?;
         let file = archive(work)?;
-        let content = given(&snapshot, |pieces| write::content(file, CONTENT, pieces));
+        let to = recipients(storage);
+        let pack = move |pieces| write::content(file, CONTENT, &to, pieces);
+        let content = given(&snapshot, pack);
         let (counts, content) = content.await?;
         let (file, content) = content.map_err(Error::unwritable(work.path(ARCHIVE)))?;
         Ok::<_, Error>(Taken { file, head, steps, counts, members: vec![content] })

@@ -137,6 +137,33 @@ pub enum BackupError {
     )]
     StoreFailed { place: String, reason: String },
 
+    #[error("{what} is encrypted, and there is no key that reads it")]
+    #[diagnostic(
+        code(backup::no_key),
+        help(
+            "nothing was changed; name the file with the identity of one of {recipients}: \
+             [backups.encryption] identity_file"
+        )
+    )]
+    NoKey { what: String, recipients: String },
+
+    #[error("{what} is encrypted, and {} holds no key that reads it", path.display())]
+    #[diagnostic(
+        code(backup::wrong_key),
+        help("nothing was changed; put the identity of one of these into it: {recipients}")
+    )]
+    WrongKey { what: String, recipients: String, path: PathBuf },
+
+    #[error("{} cannot be the file of a key: {reason}", path.display())]
+    #[diagnostic(
+        code(backup::bad_key_file),
+        help(
+            "nothing was changed; give a file of X25519 identities, as `age-keygen` writes it, \
+             that only its owner may read: chmod 600"
+        )
+    )]
+    BadKeyFile { path: PathBuf, reason: String },
+
     #[error("others keep changing the settings")]
     #[diagnostic(
         code(backup::overtaken),

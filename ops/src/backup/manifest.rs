@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the format of archives that this program writes, and the newest that it reads.
+use super::encryption::Recipient;
+
+/// The version of the format of archives, and of those that are encrypted, which older versions
+/// cannot read. Nothing newer is read.
 pub(super) const FORMAT: u32 = 1;
+pub(super) const ENCRYPTED: u32 = 2;
 
 /// How much room there is for a manifest in its archive. The rest of it is spaces.
 pub(super) const SLOT_BYTES: usize = 16 * 1024;
@@ -21,7 +25,12 @@ pub(super) const CONTENT: &str = "content.jsonl.zst";
 /// The file of an SQLite database.
 pub(super) const IMAGE: &str = "database.sqlite.zst";
 
-/// What a backup holds, and whose it is.
+/// What the names of members end in that are encrypted.
+const SEALED: &str = ".age";
+
+/// What a backup holds, and whose it is. This is never encrypted, so that backups can be listed
+/// and removed without a key. It holds no values; but whoever reads it learns what it says, and
+/// whoever can guess the whole of a member can tell by its hash that the guess is right.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -39,6 +48,9 @@ pub struct Manifest {
     pub engine: Engine,
     /// The steps of the schema.
     pub steps: Vec<String>,
+    /// None if anybody can read the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encrypted>,
     /// The moment that it holds: the newest revision, and the history it belongs to.
     pub epoch: String,
     pub revision: i64,
@@ -49,7 +61,16 @@ pub struct Manifest {
     pub members: Vec<Member>,
 }
 
-/// A file in an archive, as it is when it is unpacked.
+/// To whom a backup is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encrypted {
+    /// Any one of them can read it.
+    pub recipients: Vec<Recipient>,
+}
+
+/// A file in an archive: its name there; its size and hash as it is when it is unpacked, and
+/// decrypted before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
@@ -89,9 +110,26 @@ impl Manifest {
         })
     }
 
+    /// What the archive says of the member that is called `name` where nothing is encrypted.
     pub(super) fn member(&self, name: &str) -> Option<&Member> {
+        let name = member_name(name, self.encryption.is_some());
         self.members.iter().find(|it| it.name == name)
     }
+
+    /// The members that have to be in the archive, in order.
+    pub(super) fn wanted(&self) -> Vec<String> {
+        let wanted: &[&str] = match self.engine {
+            Engine::Sqlite => &[CONTENT, IMAGE],
+            Engine::Postgres => &[CONTENT],
+        };
+        wanted.iter().map(|it| member_name(it, self.encryption.is_some())).collect()
+    }
+}
+
+/// The name in an archive of the member `name`.
+pub(super) fn member_name(name: &str, is_encrypted: bool) -> String {
+    let end = if is_encrypted { SEALED } else { "" };
+    format!("{name}{end}")
 }
 
 impl Kind {

@@ -1,6 +1,7 @@
 //! Removing one backup that somebody names.
 
-use super::{BackupError, Listed, Storage, list, record};
+use super::list::listed;
+use super::{BackupError, Listed, Storage, record};
 use crate::database::{Location, Settings};
 use crate::{Error, Result};
 
@@ -10,7 +11,8 @@ use crate::{Error, Result};
 /// # Errors
 ///
 /// [`BackupError::BadName`], [`BackupError::Unknown`], [`BackupError::Pinned`],
-/// [`BackupError::LastVerified`], [`Error::Unwritable`]; as [`super::Bucket`] has them.
+/// [`BackupError::LastVerified`], [`Error::Unwritable`]; as [`super::Bucket`] has them, and as
+/// [`crate::database::open`] if there is a database: nothing was removed then.
 pub async fn remove(
     location: &Location,
     settings: Settings,
@@ -19,7 +21,9 @@ pub async fn remove(
     is_forced: bool,
 ) -> Result<()> {
     if !is_forced {
-        refuse_needed(&list(location, settings, storage).await?, name)?;
+        // Without what is known none would count as verified.
+        let known = record::read(location, settings).await?;
+        refuse_needed(&listed(storage, storage.names().await?, &known).await?, name)?;
     }
     take_away(location, settings, storage, name).await
 }

@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::archive::Archive;
 use super::content::{Counts, digest, panicked};
+use super::encryption::Keys;
 use super::manifest::{CONTENT, Engine, IMAGE, Member};
 use super::tables::{Fate, Shape, TABLES};
 use super::work::Work;
@@ -43,16 +44,18 @@ const SETTINGS: Settings =
 /// # Errors
 ///
 /// [`BackupError::Damaged`], [`BackupError::Newer`], [`BackupError::NoRoom`],
+/// [`BackupError::NoKey`], [`BackupError::WrongKey`], [`BackupError::BadKeyFile`];
 /// [`Error::Unwritable`], [`Error::Database`].
 pub(super) async fn extract(storage: &Storage, work: &Work, archive: &Archive) -> Result<Location> {
     refuse_newer(archive)?;
+    let keys = Keys::of(storage.encryption(), &archive.manifest, &archive.name)?;
     let unpacked = archive.manifest.members.iter().map(|it| it.size_bytes);
     // With the indexes a database is not much larger than its lines; of an image it is the size.
     storage.refuse_without_room(unpacked.max().unwrap_or_default())?;
     let location = Location::Sqlite(work.path(SCRATCH));
     match archive.manifest.engine {
-        Engine::Sqlite => unpack_image(work, archive).await?,
-        Engine::Postgres => load(&location, archive).await?,
+        Engine::Sqlite => unpack_image(work, archive, &keys).await?,
+        Engine::Postgres => load(&location, archive, &keys).await?,
     }
     compare(&location, archive).await?;
     Ok(location)
@@ -92,8 +95,8 @@ fn refuse_newer(archive: &Archive) -> Result<()> {
     }
 }
 
-async fn unpack_image(work: &Work, archive: &Archive) -> Result<()> {
-    let (image, content) = (archive.member(IMAGE)?, archive.member(CONTENT)?);
+async fn unpack_image(work: &Work, archive: &Archive, keys: &Keys) -> Result<()> {
+    let (image, content) = (archive.member(IMAGE, keys)?, archive.member(CONTENT, keys)?);
     let path = work.path(SCRATCH);
     let file = work.create(SCRATCH)?;
     let image = spawn_blocking(move || copy(image, file));
@@ -126,8 +129,8 @@ fn copy(mut from: impl Read, mut to: File) -> Result<(), Copying> {
 }
 
 /// Makes a database by our own steps and fills it with the lines.
-async fn load(location: &Location, archive: &Archive) -> Result<()> {
-    let content = archive.member(CONTENT)?;
+async fn load(location: &Location, archive: &Archive, keys: &Keys) -> Result<()> {
+    let content = archive.member(CONTENT, keys)?;
     let db = database::connect(location, Access::Create, SETTINGS).await?;
     database::up_to(&db, archive.manifest.steps.len()).await?;
     let (sender, parts) = mpsc::channel(2);
@@ -257,7 +260,8 @@ async fn compare(location: &Location, archive: &Archive) -> Result<()> {
     if (epoch.as_str(), revision, hash.as_str()) != said {
         return Err(archive.damaged("its history ends elsewhere than the manifest says"));
     }
-    match Some(&member) == manifest.member(CONTENT) && counts == manifest.counts {
+    let is_same = |it: &Member| (it.size_bytes, &it.sha256) == (member.size_bytes, &member.sha256);
+    match manifest.member(CONTENT).is_some_and(is_same) && counts == manifest.counts {
         true => Ok(()),
         false => Err(archive.damaged("its database holds other rows than the manifest says")),
     }

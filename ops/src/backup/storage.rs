@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::work::Work;
-use super::{BackupError, Bucket, folder};
+use super::{BackupError, Bucket, Encryption, folder};
 use crate::{Error, Result};
 
 /// What the names of archives end in.
@@ -31,6 +31,7 @@ const RESERVE_BYTES: u64 = 16 << 20;
 pub struct Storage {
     folder: PathBuf,
     bucket: Option<Bucket>,
+    encryption: Option<Encryption>,
 }
 
 /// The beginning of an archive.
@@ -44,7 +45,16 @@ impl Storage {
     /// Archives are kept in `folder`; with a bucket they are kept there, and made and read in
     /// `folder`.
     pub fn new(folder: impl Into<PathBuf>, bucket: Option<Bucket>) -> Self {
-        Self { folder: folder.into(), bucket }
+        Self { folder: folder.into(), bucket, encryption: None }
+    }
+
+    /// New archives are encrypted, and those that are can be read.
+    pub fn encrypted(self, encryption: Option<Encryption>) -> Self {
+        Self { encryption, ..self }
+    }
+
+    pub(super) fn encryption(&self) -> Option<&Encryption> {
+        self.encryption.as_ref()
     }
 
     /// The folder to work in.

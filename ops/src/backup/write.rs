@@ -1,4 +1,5 @@
-//! Writing an archive: a tar of the manifest and of what it names, which `tar` and `zstd` unpack.
+//! Writing an archive: a tar of the manifest and of what it names, which `tar` and `zstd` unpack,
+//! after `age` if it is encrypted.
 //!
 //! The manifest comes first and is known last, so its place is kept free.
 
@@ -8,7 +9,8 @@ use std::io::{self, BufReader, BufWriter, Seek as _, SeekFrom, Write};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc::Receiver;
 
-use super::manifest::{MANIFEST, MANIFEST_SUM, Manifest, Member, SLOT_BYTES};
+use super::encryption::{Recipient, Sealing};
+use super::manifest::{MANIFEST, MANIFEST_SUM, Manifest, Member, SLOT_BYTES, member_name};
 use super::tar;
 use crate::hash;
 
@@ -22,31 +24,47 @@ pub(super) fn begin(file: &mut File) -> io::Result<()> {
     file.seek(SeekFrom::Start(tar::BLOCK_BYTES + SLOT_BYTES as u64)).map(drop)
 }
 
-/// Appends what comes from `pieces` to the archive `file`, compressed, under `name`.
+/// Appends what comes from `pieces` to the archive `file`, compressed and encrypted to
+/// `recipients` if there are any, as the member `name`.
 pub(super) fn content(
     mut file: File,
     name: &str,
+    recipients: &[Recipient],
     pieces: Receiver<String>,
 ) -> io::Result<(File, Member)> {
     let start = tar::begin(&mut file)?;
-    let packed = zstd::Encoder::new(BufWriter::with_capacity(BUFFER_BYTES, file), LEVEL)?;
-    let mut out = Hashing::new(packed);
+    let mut out = packing(file, recipients)?;
     pour(pieces, &mut out)?;
-    let (packed, member) = out.finish(name);
-    let mut file = packed.finish()?.into_inner()?;
-    tar::end(&mut file, start, name)?;
+    let (mut file, member) = packed(out, name, recipients)?;
+    tar::end(&mut file, start, &member.name)?;
     Ok((file, member))
 }
 
-/// Compresses the whole of `from` into `to`; what it is when it is unpacked is of that `name`.
-pub(super) fn pack(from: File, to: File, name: &str) -> io::Result<Member> {
-    let packed = zstd::Encoder::new(BufWriter::with_capacity(BUFFER_BYTES, to), LEVEL)?;
-    let mut out = Hashing::new(packed);
+/// Compresses the whole of `from` into `to`, and encrypts it as [`content`] does; what it is when
+/// it is unpacked is the member `name`.
+pub(super) fn pack(
+    from: File,
+    to: File,
+    name: &str,
+    recipients: &[Recipient],
+) -> io::Result<Member> {
+    let mut out = packing(to, recipients)?;
     let mut from = BufReader::with_capacity(BUFFER_BYTES, from);
     io::copy(&mut from, &mut out)?;
-    let (packed, member) = out.finish(name);
-    packed.finish()?.into_inner()?;
-    Ok(member)
+    Ok(packed(out, name, recipients)?.1)
+}
+
+/// What hashes, compresses, encrypts and writes.
+type Packing = Hashing<zstd::Encoder<'static, Sealing<BufWriter<File>>>>;
+
+fn packing(to: File, recipients: &[Recipient]) -> io::Result<Packing> {
+    let sealing = Sealing::new(BufWriter::with_capacity(BUFFER_BYTES, to), recipients)?;
+    Ok(Hashing::new(zstd::Encoder::new(sealing, LEVEL)?))
+}
+
+fn packed(out: Packing, name: &str, recipients: &[Recipient]) -> io::Result<(File, Member)> {
+    let (packed, member) = out.finish(&member_name(name, !recipients.is_empty()));
+    Ok((packed.finish()?.finish()?.into_inner()?, member))
 }
 
 /// Appends the whole of `packed` to the archive `file`, under `name`.

@@ -19,12 +19,12 @@ on_both![
 ];
 
 /// An archive that nothing is known of.
-fn strange(world: &World, bytes: &[u8]) {
+pub(super) fn strange(world: &World, bytes: &[u8]) {
     fs::write(archive(world, "strange"), bytes).unwrap();
 }
 
 #[track_caller]
-fn assert_refused(world: &World, case: &str) {
+pub(super) fn assert_refused(world: &World, case: &str) {
     for arguments in
         [&["backup", "verify", "strange"][..], &["backup", "restore", "strange", "--yes"]]
     {
@@ -140,25 +140,37 @@ fn a_bomb_is_not_unpacked(world: &World) {
     let whole = fs::read(archive(world, "first")).unwrap();
     let script = "head -c 300000000 /dev/zero | zstd -q1c";
     let made = std::process::Command::new("sh").args(["-c", script]).output().unwrap().stdout;
-    let at = 512 + 16 * 1024;
-    let (name, size) = (&whole[at..at + 100], format!("{:011o}\0", made.len()));
-    let mut header = whole[at..at + 512].to_vec();
-    assert!(name.starts_with(b"content.jsonl.zst\0"));
-    header[124..136].copy_from_slice(size.as_bytes());
-    header[148..156].copy_from_slice(b"        ");
-    let sum: u32 = header.iter().map(|it| u32::from(*it)).sum();
-    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let old = usize::from_str_radix(std::str::from_utf8(&whole[at + 124..at + 135]).unwrap(), 8);
-    let next = at + 512 + old.unwrap().next_multiple_of(512);
-
-    let mut bytes = [&whole[..at], &header, &made].concat();
-    bytes.resize(bytes.len().next_multiple_of(512), 0);
-    bytes.extend(&whole[next..]);
-    strange(world, &bytes);
+    strange(world, &with_content(&whole, &made));
 
     assert_refused(world, "a bomb");
     let refusal = world.refusal(&["backup", "verify", "strange"]);
     assert!(refusal.contains("content.jsonl.zst is larger than the manifest says"), "{refusal}");
+}
+
+/// Where the first member of an archive begins, with its header.
+pub(super) const CONTENT_AT: usize = 512 + 16 * 1024;
+
+/// How long the first member of an archive is, as it lies there.
+pub(super) fn content_length(whole: &[u8]) -> usize {
+    let digits = str::from_utf8(&whole[CONTENT_AT + 124..CONTENT_AT + 135]).unwrap();
+    usize::from_str_radix(digits, 8).unwrap()
+}
+
+/// The archive with `made` in place of its first member.
+pub(super) fn with_content(whole: &[u8], made: &[u8]) -> Vec<u8> {
+    let at = CONTENT_AT;
+    let (name, size) = (&whole[at..at + 100], format!("{:011o}\0", made.len()));
+    let mut header = whole[at..at + 512].to_vec();
+    assert!(name.starts_with(b"content.jsonl.zst"));
+    header[124..136].copy_from_slice(size.as_bytes());
+    header[148..156].copy_from_slice(b"        ");
+    let sum: u32 = header.iter().map(|it| u32::from(*it)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let next = at + 512 + content_length(whole).next_multiple_of(512);
+    let mut bytes = [&whole[..at], &header, made].concat();
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes.extend(&whole[next..]);
+    bytes
 }
 
 fn a_history_that_was_damaged_before_is_told_and_can_be_restored(world: &World) {
