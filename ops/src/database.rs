@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sea_orm::sea_query::{Alias, Expr, Query};
+use sea_orm::sqlx::{self, Connection as _, SqliteConnection};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
     DbBackend, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
@@ -204,7 +205,13 @@ async fn connect_sqlite(
     let connections = if access == Access::Follow { FOLLOWERS } else { 1 };
     options.sqlx_logging(false).max_connections(connections).min_connections(1);
     options.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
-    options.map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None));
+    options.map_sqlx_sqlite_pool_opts(move |pool| {
+        let pool = pool.idle_timeout(None).max_lifetime(None);
+        match access {
+            Access::Write | Access::Create => pool.after_release(|it, _| Box::pin(is_done(it))),
+            Access::Read | Access::Follow => pool,
+        }
+    });
     let path = path.to_owned();
     options.map_sqlx_sqlite_opts(move |_| {
         use sea_orm::sqlx::ConnectOptions as _;
@@ -233,6 +240,15 @@ async fn connect_sqlite(
         refuse_old_sqlite(&connection).await?;
     }
     Ok((connection, unlocked))
+}
+
+/// Whether what was done over a connection has ended, so that it may be used again. When a commit
+/// fails SQLite takes the transaction back, and sqlx counts it as open for ever: after the second
+/// of them every commit would succeed, and nothing be written.
+async fn is_done(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // By then what was dropped is rolled back.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// No transaction is ended for a shorter silence of its program: a machine may be busy.

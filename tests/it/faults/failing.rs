@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::strace::{self, On};
 use super::{MIGRATE, Scenario, code};
+use crate::world::World;
 
 const SYNCS: &str = "fsync,fdatasync";
 
@@ -106,4 +107,26 @@ fn a_second_migration_whose_reads_fail_changes_nothing_and_says_so() {
     let codes = codes(&Scenario::second(), ("pread64", On::Database), "EIO", 2);
 
     assert_eq!(codes, only(["database::damaged", "database::disk"]));
+}
+
+/// SQLite takes back what it cannot commit, which sqlx does not hear of.
+#[test]
+fn what_is_written_again_after_a_commit_that_failed_is_written_or_said_to_be_lost() {
+    let job = "[[job]]\nname = 'night'\ncron = '@daily'\nverb = 'audit-verify'\n";
+    let before = World::sqlite();
+    before.write("setpoint.toml", format!("{job}[jobs]\nlease_ms = 1000\n"));
+    before.migrate("a: 1\n");
+    let mut failed = 0;
+    for number in 1..=8 {
+        let world = before.copy();
+        let inject = format!("inject={SYNCS}:error=EIO:when={number}+");
+
+        let arguments = ["jobs", "run", "night"];
+        let (ran, log) = strace::traced(&world, (SYNCS, On::Log), Some(&inject), &arguments);
+
+        failed += usize::from(log.contains("(INJECTED)"));
+        let state = world.sql("SELECT state FROM job_run");
+        assert!(ran.status == 1 || state == "succeeded", "sync {number} failed: {state}: {ran}");
+    }
+    assert!(failed > 2, "no sync failed");
 }
