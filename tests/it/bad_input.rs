@@ -257,7 +257,7 @@ fn a_mistake_in_setpoint_toml_is_told_in_words() {
     `jobs.webhook_hosts` is a text, and not a list; give a list, as in webhook_hosts = ["…"]
     `backups` is a text, and not a section; write [backups], and what belongs to it below
     `backups.folder` is a number, and not a text; give a text in quotes, as in folder = "…"
-    `backups.folders` there is no such key; known here: folder, retention, s3
+    `backups.folders` there is no such key; known here: folder, retention, s3, encryption
     `backups.retention` is a number, and not a section; write [backups.retention], and what belongs to it below
     `backups.retention` is a text, and not a section; write [backups.retention], and what belongs to it below
     `backups.retention.keep_last` is a text, and not a whole number that is possible here; give a whole number without quotes, from -1 to 4294967295

@@ -93,14 +93,14 @@ fn an_archive_of_a_newer_version_is_refused(world: &World) {
 
 fn an_archive_of_a_newer_format_is_refused(world: &World) {
     ready(world).ok(&["backup", "create", "first"]);
-    say(world, "\"format\": 1", "\"format\": 2, \"more\": []");
+    say(world, "\"format\": 1", "\"format\": 3, \"more\": []");
 
     let refusal = world.refusal(&["backup", "verify", "other"]);
 
-    insta::assert_snapshot!(refusal, @"1 backup::newer; backup `other` was made by a newer Setpoint: it has format 2; nothing was changed; use that Setpoint");
+    insta::assert_snapshot!(refusal, @"1 backup::newer; backup `other` was made by a newer Setpoint: it has format 3; nothing was changed; use that Setpoint");
     let listed = world.json(&["backup", "list"]);
     assert_eq!(
         listed[0]["problem"],
-        "backup `other` was made by a newer Setpoint: it has format 2"
+        "backup `other` was made by a newer Setpoint: it has format 3"
     );
 }
