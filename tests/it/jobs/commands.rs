@@ -200,13 +200,14 @@ fn all_that_is_wrong_with_the_jobs_is_told_before_anything_is_done() {
 
     Error: config::invalid
 
-      × `job number 1: cron` in setpoint.toml: `0 0 30 2 *` never comes: no month has such
-      │ a day
+      × `job number 1: cron` in setpoint.toml: `0 0 30 2 *` never comes: no month
+      │ has such a day
       help: write it as in cron = "30 3 * * *", or "@daily"; nothing was done
 
     Error: config::invalid
 
-      × `job number 1: verb` in setpoint.toml: `audit-verfy` is nothing that a job can do
+      × `job number 1: verb` in setpoint.toml: `audit-verfy` is nothing that a job
+      │ can do
       help: did you mean `audit-verify`? There are audit-verify, backup, drift,
             expire, reseed-check, retention, vacuum, verify-backups; nothing was
             done

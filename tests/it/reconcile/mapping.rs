@@ -208,18 +208,18 @@ fn every_wrong_rule_is_told_at_once_with_its_place() {
     let problem = world.run(&["migrate", "--json"]).problem();
     let messages = problem["related"].as_array().unwrap().iter().map(|it| text(&it["message"]));
     assert_snapshot!(messages.collect::<Vec<_>>().join("\n"), @r#"
-    `source.0` in setpoint.toml: there is no case `upper`
-    `source.0` in setpoint.toml: `convert` of `a`: there is no type `number`
-    `source.0` in setpoint.toml: `convert` of `b`: `ms - s` is not from one unit to another
-    `source.0` in setpoint.toml: `convert` of `c`: `ms -> KB` goes from one quantity to another
-    `source.0` in setpoint.toml: `convert` of `d` says neither a type nor a unit
-    `source.0` in setpoint.toml: `convert` of `e`: there is no unit `xx`
-    `source.0` in setpoint.toml: `convert` of `f` has a unit, and `string` is no number
-    `source.0` in setpoint.toml: `drop` has a pattern that cannot be read: segment 1 of `x*` is not all wildcard; `*` and `**` stand for whole segments, and a star in a name needs double quotes
-    `source.0` in setpoint.toml: `move` has a key that cannot be read: segment 1 of `a*` has '*'; put the segment in double quotes
-    `source.0` in setpoint.toml: `prefix` has a key that cannot be read: segment 2 of `a..b` is empty; write "" if that is its name
-    `source.0` in setpoint.toml: `rename` of `a.*` to `b`: the wildcards of one are not those of the other
-    `source.0` in setpoint.toml: `split` has a pattern that cannot be read: segment 1 of `l*` is not all wildcard; `*` and `**` stand for whole segments, and a star in a name needs double quotes
+    `source s.yaml` in setpoint.toml: there is no case `upper`
+    `source s.yaml` in setpoint.toml: `convert` of `a`: there is no type `number`
+    `source s.yaml` in setpoint.toml: `convert` of `b`: `ms - s` is not from one unit to another
+    `source s.yaml` in setpoint.toml: `convert` of `c`: `ms -> KB` goes from one quantity to another
+    `source s.yaml` in setpoint.toml: `convert` of `d` says neither a type nor a unit
+    `source s.yaml` in setpoint.toml: `convert` of `e`: there is no unit `xx`
+    `source s.yaml` in setpoint.toml: `convert` of `f` has a unit, and `string` is no number
+    `source s.yaml` in setpoint.toml: `drop` has a pattern that cannot be read: segment 1 of `x*` is not all wildcard; `*` and `**` stand for whole segments, and a star in a name needs double quotes
+    `source s.yaml` in setpoint.toml: `move` has a key that cannot be read: segment 1 of `a*` has '*'; put the segment in double quotes
+    `source s.yaml` in setpoint.toml: `prefix` has a key that cannot be read: segment 2 of `a..b` is empty; write "" if that is its name
+    `source s.yaml` in setpoint.toml: `rename` of `a.*` to `b`: the wildcards of one are not those of the other
+    `source s.yaml` in setpoint.toml: `split` has a pattern that cannot be read: segment 1 of `l*` is not all wildcard; `*` and `**` stand for whole segments, and a star in a name needs double quotes
     "#);
 }
 
