@@ -31,7 +31,9 @@ pub async fn removed(db: &impl ConnectionTrait) -> Result<Option<Removed>> {
 ///
 /// [`Error::Pruned`], [`Error::Database`].
 pub(super) async fn refuse_removed(db: &impl ConnectionTrait, id: i64) -> Result<()> {
-    let row = first(db, between(id - 1, id)).await?;
+    let holds =
+        Condition::all().add(pruned::Column::First.lte(id)).add(pruned::Column::Last.gte(id));
+    let row = first(db, holds).await?;
     refuse(db, row, || format!("revision {id}")).await
 }
 
