@@ -329,8 +329,7 @@ def writing(server):
 
 def beside_backups(server, pairs):
     """Reads and writes while one backup of 100,000 settings follows the other, and without."""
-    key = urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/settings?limit=1").read()
-    url = f"http://127.0.0.1:{server.port}/api/settings/{json.loads(key)['items'][0]['key']}"
+    url = f"http://127.0.0.1:{server.port}/api/settings/{KEY}"
     ratios, taken = [], 0
     for turn in range(pairs + 1):
         alone = wrk(url, connections=16)
