@@ -107,22 +107,22 @@ pub async fn verify(
     let checked = async {
         let (file, work) = storage.open(name).await?;
         let archive = Archive::of(file, name)?;
-        let sha256 = archive.sha256()?;
-        if record::is_other(location, settings, name, &sha256).await {
-            return Err(archive.damaged(NOT_WRITTEN));
-        }
         let reading = {
-            let storage = storage.clone();
+            let (location, storage) = (location.clone(), storage.clone());
             move || async move {
+                let sha256 = archive.sha256()?;
+                if record::is_other(&location, settings, &archive.name, &sha256).await {
+                    return Err(archive.damaged(NOT_WRITTEN));
+                }
                 let scratch = scratch::extract(&storage, &work, &archive).await?;
                 let scratch = scratch::open(&scratch).await?;
                 let problems = history(&scratch.connection).await;
                 scratch.close().await?;
-                Ok::<_, Error>((archive, problems?))
+                Ok::<_, Error>((archive, sha256, problems?))
             }
         };
         let read = in_background(reading).await;
-        let (archive, problems) = read.map_err(Error::unwritable(storage.folder()))??;
+        let (archive, sha256, problems) = read.map_err(Error::unwritable(storage.folder()))??;
         let verified = Verified {
             name: name.to_owned(),
             size_bytes: archive.size_bytes,
