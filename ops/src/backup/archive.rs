@@ -12,6 +12,7 @@ use super::encryption::{Keys, Opened};
 use super::manifest::{ENCRYPTED, MANIFEST, MANIFEST_SUM, Manifest, Member, member_name};
 use super::storage::{BEGINNING_BYTES, Beginning, beginning_of};
 use super::{BackupError, Storage, tar, write};
+use crate::background::Gentle;
 use crate::{Error, Result, hash};
 
 /// The largest manifest that is read.
@@ -97,7 +98,7 @@ impl Archive {
             true => Packed::Sealed(Box::new(keys.open(packed).map_err(broken)?)),
             false => Packed::Plain(packed),
         };
-        let packed = BufReader::with_capacity(1 << 18, packed);
+        let packed = BufReader::with_capacity(1 << 18, Gentle::new(packed));
         let inner = zstd::Decoder::with_buffer(packed).map_err(broken)?;
         Ok(Unpacked { inner, member: member.clone(), hash: Sha256::new(), size_bytes: 0 })
     }
@@ -111,7 +112,7 @@ impl Archive {
     pub(super) fn sha256(&self) -> Result<String> {
         let all = Section { file: self.file.clone(), at: 0, left: self.size_bytes };
         let mut out = write::Hashing::new(io::sink());
-        let hashed = io::copy(&mut BufReader::with_capacity(1 << 18, all), &mut out);
+        let hashed = io::copy(&mut BufReader::with_capacity(1 << 18, Gentle::new(all)), &mut out);
         hashed.map_err(|error| self.damaged(error.to_string()))?;
         Ok(out.finish("").1.sha256)
     }
@@ -211,7 +212,7 @@ impl Read for Packed {
 
 /// A member that is being unpacked.
 pub(super) struct Unpacked {
-    inner: zstd::Decoder<'static, BufReader<Packed>>,
+    inner: zstd::Decoder<'static, BufReader<Gentle<Packed>>>,
     member: Member,
     hash: Sha256,
     size_bytes: u64,

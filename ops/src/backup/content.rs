@@ -12,6 +12,7 @@ use super::manifest::{CONTENT, Member};
 use super::tables::Shape;
 use super::write;
 use crate::Result;
+use crate::background::Pace;
 
 /// How many pieces wait between the database and who takes them.
 const WAITING: usize = 2;
@@ -46,6 +47,7 @@ pub(super) async fn digest(db: &impl ConnectionTrait) -> Result<(Counts, Member)
 
 async fn send(db: &impl ConnectionTrait, sender: Sender<String>) -> Result<Counts> {
     let mut counts = Counts::new();
+    let mut pace = Pace::new();
     for shape in Shape::of_all(db).await? {
         let mut rows = 0;
         // Whoever takes no more has failed, and says why.
@@ -58,6 +60,7 @@ async fn send(db: &impl ConnectionTrait, sender: Sender<String>) -> Result<Count
             if sender.send(piece.text).await.is_err() {
                 break;
             }
+            pace.breathe().await;
         }
         counts.insert(shape.table.name.to_owned(), rows);
     }

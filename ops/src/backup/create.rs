@@ -29,6 +29,10 @@ const ARCHIVE: &str = "archive.tar";
 const COPY: &str = "database.sqlite";
 const PACKED: &str = "database.sqlite.zst";
 
+/// The copy is gone again before anybody relies on it, and whoever commits would wait for its way
+/// to the disk.
+const UNSYNCED: &str = "PRAGMA synchronous = OFF";
+
 /// What little things need.
 const MARGIN_BYTES: u64 = 1 << 20;
 
@@ -280,6 +284,7 @@ async fn copy(location: &Location, settings: Settings, work: &Work) -> Result<()
     let copied = async {
         refuse_unknown(&db, location).await?;
         db.connection.execute_unprepared(scratch::LEAN).await?;
+        db.connection.execute_unprepared(UNSYNCED).await?;
         let vacuum =
             Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [text.into()]);
         db.connection.execute_raw(vacuum).await?;

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use super::encryption::{Recipient, Sealing};
 use super::manifest::{MANIFEST, MANIFEST_SUM, Manifest, Member, SLOT_BYTES, member_name};
 use super::tar;
+use crate::background::Gentle;
 use crate::hash;
 
 /// Quick rather than small.
@@ -49,7 +50,7 @@ pub(super) fn pack(
     recipients: &[Recipient],
 ) -> io::Result<Member> {
     let mut out = packing(to, recipients)?;
-    let mut from = BufReader::with_capacity(BUFFER_BYTES, from);
+    let mut from = BufReader::with_capacity(BUFFER_BYTES, Gentle::new(from));
     io::copy(&mut from, &mut out)?;
     Ok(packed(out, name, recipients)?.1)
 }
@@ -102,7 +103,7 @@ pub(super) fn sum(manifest: &[u8]) -> String {
 pub(super) fn hash_of(file: &mut File) -> io::Result<String> {
     file.rewind()?;
     let mut out = Hashing::new(io::sink());
-    io::copy(&mut BufReader::with_capacity(BUFFER_BYTES, file), &mut out)?;
+    io::copy(&mut BufReader::with_capacity(BUFFER_BYTES, Gentle::new(file)), &mut out)?;
     Ok(out.finish("").1.sha256)
 }
 
