@@ -31,6 +31,7 @@ mod scratch;
 mod steps;
 mod storage;
 mod tables;
+mod taken;
 mod tar;
 mod verify_each;
 mod work;

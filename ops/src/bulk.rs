@@ -12,6 +12,72 @@ use crate::Result;
 /// How many rows one statement writes: every full one is the same statement, prepared once.
 const CHUNK_ROWS: usize = 500;
 
+/// How many rows a [`Script`] takes to itself. With more of them the way there is what counts least.
+const SCRIPT_ROWS: usize = 256;
+
+/// Statements that are carried out one after the other, and are sent to the database together where
+/// it can take them so: SQLite has a thread of its own, and is woken once.
+pub(crate) struct Script<'a, C> {
+    db: &'a C,
+    statements: Vec<(String, Vec<Value>)>,
+}
+
+impl<'a, C: ConnectionTrait> Script<'a, C> {
+    pub(crate) fn on(db: &'a C) -> Self {
+        Self { db, statements: Vec::new() }
+    }
+
+    /// Adds a statement, whose values on SQLite are each a `?`.
+    pub(crate) fn push(&mut self, statement: Statement) {
+        let values = statement.values.map_or_else(Vec::new, |it| it.0);
+        self.statements.push((statement.sql, values));
+    }
+
+    /// Adds the insertion of `rows` into the `columns` of `table`; many are inserted at once.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Database`].
+    pub(crate) async fn insert<const N: usize>(
+        &mut self,
+        table: &str,
+        columns: [&str; N],
+        rows: impl ExactSizeIterator<Item = [Value; N]>,
+    ) -> Result<()> {
+        if rows.len() > SCRIPT_ROWS {
+            self.run().await?;
+            return insert(self.db, table, columns, "", rows).await;
+        }
+        let mut values: Vec<Value> = rows.flatten().collect();
+        while !values.is_empty() {
+            let count = at_once(values.len() / N);
+            let rest = values.split_off(count * N);
+            let sql = insert_sql(self.db.get_database_backend(), table, columns, "", count);
+            self.statements.push((sql, values));
+            values = rest;
+        }
+        Ok(())
+    }
+
+    /// Carries out what was added.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Database`].
+    pub(crate) async fn run(&mut self) -> Result<()> {
+        let mut statements = std::mem::take(&mut self.statements);
+        let backend = self.db.get_database_backend();
+        if backend == DbBackend::Sqlite && !statements.is_empty() {
+            let (texts, values): (Vec<_>, Vec<_>) = statements.into_iter().unzip();
+            statements = vec![(texts.join(";\n"), values.concat())];
+        }
+        for (sql, values) in statements {
+            self.db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Inserts `rows` into the `columns` of `table`; `on_conflict` ends the statement.
 ///
 /// # Errors
@@ -34,11 +100,7 @@ pub(crate) async fn insert<const N: usize>(
     let mut sql = (0, String::new());
     let mut values = next();
     while !values.is_empty() {
-        // Fewer than a full chunk go as powers of two: of these there are few statements, too.
-        let count = match values.len() / N {
-            CHUNK_ROWS => CHUNK_ROWS,
-            count => 1 << count.ilog2(),
-        };
+        let count = at_once(values.len() / N);
         if sql.0 != count {
             sql = (count, insert_sql(backend, table, columns, on_conflict, count));
         }
@@ -52,6 +114,15 @@ pub(crate) async fn insert<const N: usize>(
         values = ready;
     }
     Ok(())
+}
+
+/// How many of `rows` one statement writes. Fewer than a full chunk go as powers of two: of these
+/// there are few statements, too.
+fn at_once(rows: usize) -> usize {
+    match rows {
+        CHUNK_ROWS => CHUNK_ROWS,
+        rows => 1 << rows.ilog2(),
+    }
 }
 
 fn insert_sql<const N: usize>(

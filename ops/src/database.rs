@@ -85,9 +85,14 @@ impl Location {
             Self::Memory => "a new database".to_owned(),
             Self::Postgres(url) => {
                 let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-                let rest = rest.split('?').next().unwrap_or_default();
-                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-                format!("{scheme}://{host}")
+                match rest.rsplit_once('@') {
+                    // Whether that is a password or a query, nobody can tell.
+                    Some((before, _)) if before.contains('?') => format!("{scheme}://…"),
+                    found => {
+                        let host = found.map_or(rest, |(_, host)| host);
+                        format!("{scheme}://{}", host.split('?').next().unwrap_or_default())
+                    }
+                }
             }
         }
     }
@@ -250,6 +255,9 @@ async fn is_done(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error>
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
+
+/// For a transaction on PostgreSQL in which much else is done: it is not ended for its silence.
+pub(crate) const PATIENT: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// No transaction is ended for a shorter silence of its program: a machine may be busy.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(5);

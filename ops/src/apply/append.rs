@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
-    EntityTrait, QueryFilter, Statement,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
+    QueryFilter, QueryTrait, Statement,
 };
 use setpoint_entity::{change, head, revision, setting};
 use setpoint_importers::TypedValue;
@@ -15,8 +15,9 @@ use setpoint_migration::type_of;
 
 use super::Channel;
 use crate::audit::{self, ChainedChange};
+use crate::bulk::Script;
 use crate::plan::{Effect, Plan};
-use crate::{Result, bulk, confirm, time};
+use crate::{Result, confirm, time};
 
 /// Makes `plans` the revisions after `head`, one each, in their order, through what door and when
 /// they came. The caller has locked it.
@@ -50,42 +51,44 @@ pub(crate) async fn append(
         changes.extend(rows);
         done.extend(effects);
     }
-    let Some(newest) = revisions.last() else { return Ok(()) };
+    let Some(newest) = revisions.last().map(|it| it.id) else { return Ok(()) };
 
-    silence_triggers(db, newest.id).await?;
-    write_revisions(db, &revisions).await?;
-    write_changes(db, changes).await?;
-    confirm::wait(db, head, plans).await?;
+    let range = [head.revision + 1, newest];
+    let backend = db.get_database_backend();
+    let mut script = Script::on(db);
+    // Of what is written from here on, no trigger makes a revision.
+    let applying = Expr::value(newest);
+    let silence = head::Entity::update_many().col_expr(head::Column::Applying, applying);
+    script.push(silence.build(backend));
+    write_revisions(&mut script, revisions).await?;
+    write_changes(&mut script, changes).await?;
     if plans.len() > 1 {
         // What each key is in the end.
         let last: BTreeMap<_, _> = done.into_iter().map(|it| (it.place(), it)).collect();
         done = last.into_values().collect();
     }
     done.retain(|it| it.after.is_none());
-    delete_settings(db, done).await?;
-    write_settings(db, head.revision + 1, newest.id).await?;
+    delete_settings(&mut script, backend, &done);
+    script.push(settings_written(backend, range));
     let next = head::ActiveModel {
         id: Set(head.id),
-        revision: Set(newest.id),
+        revision: Set(newest),
         hash: Set(hash),
         applying: Set(None),
         ..Default::default()
     };
-    next.update(db).await?;
-    Ok(())
+    script.push(head::Entity::update(next).validate()?.build(backend));
+    script.run().await?;
+    confirm::wait(db, head, plans).await
 }
 
-async fn silence_triggers(db: &DatabaseTransaction, revision: i64) -> Result<()> {
-    let applying =
-        head::Entity::update_many().col_expr(head::Column::Applying, Expr::value(revision));
-    applying.exec(db).await?;
-    Ok(())
-}
-
-async fn write_revisions(db: &DatabaseTransaction, revisions: &[revision::Model]) -> Result<()> {
+async fn write_revisions(
+    script: &mut Script<'_, DatabaseTransaction>,
+    revisions: Vec<revision::Model>,
+) -> Result<()> {
     let columns =
         ["id", "at", "actor", "channel", "kind", "reason", "plan_hash", "previous_hash", "hash"];
-    let rows = revisions.iter().cloned().map(|it| {
+    let rows = revisions.into_iter().map(|it| {
         [
             it.id.into(),
             it.at.into(),
@@ -98,7 +101,7 @@ async fn write_revisions(db: &DatabaseTransaction, revisions: &[revision::Model]
             it.hash.into(),
         ]
     });
-    bulk::insert(db, "revision", columns, "", rows).await
+    script.insert("revision", columns, rows).await
 }
 
 fn change_row(effect: &Effect<'_>, revision: i64) -> change::Model {
@@ -122,8 +125,10 @@ fn change_row(effect: &Effect<'_>, revision: i64) -> change::Model {
     }
 }
 
-#[tracing::instrument(level = "debug", skip_all)]
-async fn write_changes(db: &DatabaseTransaction, changes: Vec<change::Model>) -> Result<()> {
+async fn write_changes(
+    script: &mut Script<'_, DatabaseTransaction>,
+    changes: Vec<change::Model>,
+) -> Result<()> {
     let columns = [
         "namespace",
         "layer",
@@ -148,29 +153,28 @@ async fn write_changes(db: &DatabaseTransaction, changes: Vec<change::Model>) ->
             it.after_format.into(),
         ]
     });
-    bulk::insert(db, "change", columns, "", rows).await
+    script.insert("change", columns, rows).await
 }
 
-#[tracing::instrument(level = "debug", skip_all)]
-async fn delete_settings(db: &DatabaseTransaction, deleted: Vec<Effect<'_>>) -> Result<()> {
+fn delete_settings(
+    script: &mut Script<'_, DatabaseTransaction>,
+    backend: DbBackend,
+    deleted: &[Effect<'_>],
+) {
     const CHUNK_ROWS: usize = 1000;
     for one_layer in deleted.chunk_by(|a, b| (a.namespace, a.layer) == (b.namespace, b.layer)) {
         for chunk in one_layer.chunks(CHUNK_ROWS) {
-            setting::Entity::delete_many()
+            let delete = setting::Entity::delete_many()
                 .filter(setting::Column::Namespace.eq(chunk[0].namespace))
                 .filter(setting::Column::Layer.eq(chunk[0].layer))
-                .filter(setting::Column::Key.is_in(chunk.iter().map(|it| it.key.as_str())))
-                .exec(db)
-                .await?;
+                .filter(setting::Column::Key.is_in(chunk.iter().map(|it| it.key.as_str())));
+            script.push(delete.build(backend));
         }
     }
-    Ok(())
 }
 
 /// The live values are what the log says last: they are copied from there.
-#[tracing::instrument(level = "debug", skip_all)]
-async fn write_settings(db: &DatabaseTransaction, first: i64, last: i64) -> Result<()> {
-    let backend = db.get_database_backend();
+fn settings_written(backend: DbBackend, [first, last]: [i64; 2]) -> Statement {
     let value_type = type_of(backend, "c.after");
     let is_last = match first == last {
         true => "",
@@ -179,19 +183,21 @@ async fn write_settings(db: &DatabaseTransaction, first: i64, last: i64) -> Resu
              AND n.layer = c.layer AND n.key = c.key AND n.revision > c.revision)"
         }
     };
+    let [one, other] = match backend {
+        DbBackend::Postgres => ["$1", "$2"],
+        _ => ["?", "?"],
+    };
     let sql = format!(
         "INSERT INTO setting (namespace, layer, key, value, value_type, format, revision,
                               created_at, updated_at, updated_by)
          SELECT c.namespace, c.layer, c.key, c.after, {value_type}, c.after_format, c.revision,
                 r.at, r.at, r.actor
          FROM change c JOIN revision r ON r.id = c.revision
-         WHERE c.revision >= $1 AND c.revision <= $2 AND c.after IS NOT NULL {is_last}
+         WHERE c.revision >= {one} AND c.revision <= {other} AND c.after IS NOT NULL {is_last}
          ON CONFLICT (namespace, layer, key) DO UPDATE
          SET value = excluded.value, value_type = excluded.value_type, format = excluded.format,
              revision = excluded.revision, updated_at = excluded.updated_at,
              updated_by = excluded.updated_by"
     );
-    let range = [first.into(), last.into()];
-    db.execute_raw(Statement::from_sql_and_values(backend, sql, range)).await?;
-    Ok(())
+    Statement::from_sql_and_values(backend, sql, [first.into(), last.into()])
 }

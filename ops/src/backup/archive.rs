@@ -61,17 +61,20 @@ impl Archive {
         if !said.eq(wanted.iter().map(String::as_str)) {
             return Err(damaged(name, "its manifest names other files than it has to hold"));
         }
+        let mut names = wanted.iter().map(String::as_str).chain([MANIFEST_SUM]);
+        let other = || damaged(name, "it holds other files than its manifest names");
         let mut places = Vec::new();
         while let Some(header) = header_at(&file, at, name)? {
+            // There may be millions of them.
+            names.next().filter(|it| *it == header.name).ok_or_else(other)?;
             let start = at + tar::BLOCK_BYTES;
             let end = start.checked_add(header.size_bytes).filter(|it| *it <= size_bytes);
             let end = end.ok_or_else(|| damaged(name, "its end is missing"))?;
             at = tar::padded(end);
             places.push((header.name, start, header.size_bytes));
         }
-        let wanted = wanted.iter().map(String::as_str).chain([MANIFEST_SUM]);
-        if !places.iter().map(|it| it.0.as_str()).eq(wanted) {
-            return Err(damaged(name, "it holds other files than its manifest names"));
+        if names.next().is_some() {
+            return Err(other());
         }
         let (_, start, _) = places.pop().expect("there is at least the hash of the manifest");
         let mut said = vec![0; sum.len()];

@@ -25,7 +25,7 @@ use super::{
     scratch,
 };
 use crate::apply::{self, Channel};
-use crate::database::{self, Access, Database, Location, Settings};
+use crate::database::{self, Access, Database, Location, PATIENT, Settings};
 use crate::edit::{self, Edits};
 use crate::plan::{self, Author, Base, Change, Plan};
 use crate::verify::history;
@@ -267,7 +267,7 @@ impl Restore {
                     // Somebody has written what the safety backup does not hold.
                     transaction.rollback().await?;
                     if let Some(useless) = safe.take() {
-                        storage.remove(&useless.name).await?;
+                        discard(storage, &useless.name).await;
                     }
                     continue;
                 }
@@ -293,7 +293,7 @@ impl Restore {
                 Error::Unanswered { .. } => {
                     tracing::warn!(backup = safe.name, "what was there before is in a backup");
                 }
-                _ => storage.remove(&safe.name).await?,
+                _ => discard(storage, &safe.name).await,
             }
         }
         done
@@ -303,8 +303,7 @@ impl Restore {
         let transaction = db.begin().await?;
         if transaction.get_database_backend() == DbBackend::Postgres {
             // It may wait for a safety backup, and is not to be ended for that.
-            let patient = "SET LOCAL idle_in_transaction_session_timeout = 0";
-            transaction.execute_unprepared(patient).await?;
+            transaction.execute_unprepared(PATIENT).await?;
         }
         let head = apply::lock_head(&transaction).await;
         Ok((transaction, head.map_err(|error| error.at(db.place()))?))
@@ -392,6 +391,13 @@ impl Restore {
     /// [`Error::Database`].
     pub async fn close(self) -> Result<()> {
         self.scratch.close().await
+    }
+}
+
+/// Removes a safety backup that nobody needs. What is restored does not depend on it.
+async fn discard(storage: &Storage, name: &str) {
+    if let Err(error) = storage.remove(name).await {
+        tracing::warn!(backup = name, %error, "a backup that nobody needs could not be removed");
     }
 }
 

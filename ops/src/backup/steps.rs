@@ -76,7 +76,9 @@ pub async fn down(
     let safe = match storage {
         Some(storage) => {
             let wish = wish("before steps were taken back", now);
-            Some(super::create(location, settings, storage, wish, author, now).await?)
+            let safe = take(location, settings, storage, wish, author, now).await?;
+            record::keep(location, settings, &safe).await;
+            Some(safe)
         }
         None => None,
     };

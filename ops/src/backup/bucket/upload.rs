@@ -41,7 +41,8 @@ impl Bucket {
     /// # Errors
     ///
     /// [`BackupError::Exists`], [`BackupError::NotVerified`], [`Error::Unreadable`]; as [`Bucket`]
-    /// has them. There is no such archive then.
+    /// has them. There is no such archive then, unless the store fell silent after it had it: then it
+    /// is one that this database does not know, until it is verified.
     pub(in crate::backup) async fn keep(
         &self,
         name: &str,
