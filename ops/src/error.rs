@@ -582,6 +582,16 @@ pub enum Error {
     )]
     KeepsNoRevision,
 
+    #[error("revision {revision} is not what was written: {reason}")]
+    #[diagnostic(
+        code(retention::tampered),
+        help(
+            "no revision was removed: with them would go what shows it. See `setpoint audit \
+             verify`, and restore a backup whose history is whole"
+        )
+    )]
+    Tampered { revision: i64, reason: String },
+
     #[error("{reason}")]
     #[diagnostic(
         code(retention::invalid),

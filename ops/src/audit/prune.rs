@@ -80,7 +80,7 @@ const PAGE: i64 = 20_000;
 ///
 /// # Errors
 ///
-/// [`Error::KeepsNoRevision`], [`Error::Database`].
+/// [`Error::KeepsNoRevision`], [`Error::Tampered`], [`Error::Database`].
 pub async fn plan_pruning(
     db: &impl ConnectionTrait,
     backups: &[BackupEnd],
@@ -112,6 +112,12 @@ pub async fn plan_pruning(
         if going.peek().is_some_and(|it| it.first <= one.id) {
             goes.push((one.id, one.changes));
         }
+    }
+    if !goes.is_empty()
+        && let Some(bad) = super::verify(db).await?.first_bad
+    {
+        // The rows that stand for what is gone would hold together.
+        return Err(Error::Tampered { revision: bad.revision, reason: bad.reason });
     }
     Ok(Pruning { backup: backup.map(|it| (*it).clone()), horizon, ranges, epoch: head.epoch, goes })
 }

@@ -2,13 +2,14 @@
 
 use insta::assert_snapshot;
 
-use super::pruned;
+use super::{numbers, past, pruned};
 use crate::world::World;
 
 on_both![
     any_edit_of_what_stands_for_the_removed_shows,
     a_removed_revision_that_is_there_again_shows,
     what_was_deleted_without_retention_shows,
+    what_shows_an_edit_is_not_removed,
 ];
 
 /// What `audit verify` says once `sql` was run; `undo` takes it back.
@@ -82,4 +83,17 @@ fn what_was_deleted_without_retention_shows(world: &World) {
     let sql = "DELETE FROM change WHERE revision = 8; DELETE FROM revision WHERE id = 8";
 
     assert_snapshot!(verdict(world, sql, "SELECT 1"), @"revision 8: it is missing");
+}
+
+fn what_shows_an_edit_is_not_removed(world: &World) {
+    past(world).sql("UPDATE revision SET actor = 'nobody' WHERE id = 2");
+    let before = numbers(world);
+
+    for arguments in [&["audit", "prune", "--dry-run"][..], &["audit", "prune", "--yes"]] {
+        let ran = world.run(arguments);
+        assert!(ran.status == 1 && ran.stderr.contains("retention::tampered"), "{ran}");
+    }
+
+    assert_eq!(numbers(world), before);
+    assert_eq!(world.run(&["audit", "verify"]).status, 1);
 }
