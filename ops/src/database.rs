@@ -156,6 +156,31 @@ pub async fn using<T>(
     }
 }
 
+/// What `work` reads in the database at `location`, all of it as of one moment. It is done again
+/// where somebody has written to a file that was read without a lock.
+///
+/// # Errors
+///
+/// As [`open`], and those of the work; [`Error::Locked`] if somebody has written each time.
+pub async fn reading<T>(
+    location: &Location,
+    settings: Settings,
+    work: impl AsyncFn(&DatabaseTransaction) -> Result<T>,
+) -> Result<T> {
+    const TRIES: usize = 5;
+    for _ in 0..TRIES {
+        let once = async |db: &Database| {
+            let snapshot = db.snapshot().await?;
+            Ok((work(&snapshot).await, db.may_be_torn()))
+        };
+        let (done, is_torn) = using(location, Access::Read, settings, once).await?;
+        if !is_torn {
+            return done.map_err(|error| error.at(&location.name()));
+        }
+    }
+    Err(Error::Locked { place: location.name() })
+}
+
 /// The first error is the one to tell.
 async fn closed_after(database: Database, error: Error) -> Error {
     let error = error.at(&database.place);
@@ -366,7 +391,7 @@ impl Database {
 
     /// Whether somebody may have written while this database was open without a lock: what
     /// was read is then to be read again.
-    pub fn may_be_torn(&self) -> bool {
+    fn may_be_torn(&self) -> bool {
         let Some((path, before)) = &self.unlocked else { return false };
         Fingerprint::of_quiet(path).as_ref() != Some(before)
     }

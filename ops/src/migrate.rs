@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use serde::Serialize;
 
 use crate::apply::{self, Applied, Channel, apply_and_rewrite, head, refuse_stale};
@@ -41,8 +42,8 @@ pub async fn migrate(
         return Ok(Migrated::nothing(Applied::Nothing));
     }
     // A plan that is stale is refused before a database is made for it.
-    let ask = async |db: &Database| applied_before(db, &import.plan).await;
-    match database::using(location, Access::Read, settings, ask).await {
+    let ask = async |db: &DatabaseTransaction| applied_before(db, &import.plan).await;
+    match database::reading(location, settings, ask).await {
         Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => {}
         found => {
             if let Some(id) = found? {
@@ -77,7 +78,7 @@ pub async fn carry_out(
     if says_nothing(import) {
         return Ok(Migrated::nothing(Applied::Nothing));
     }
-    if let Some(id) = applied_before(db, &import.plan).await? {
+    if let Some(id) = applied_before(&db.connection, &import.plan).await? {
         return Ok(Migrated::nothing(Applied::Before(id)));
     }
     let originals = copied(import, backups, now)?;
@@ -153,8 +154,7 @@ fn name_of(kind: Kind) -> &'static str {
 
 /// The revision that the plan has become already. A plan that is stale is refused here, before
 /// anything is copied for it.
-async fn applied_before(db: &Database, plan: &Plan) -> Result<Option<i64>> {
-    let db = &db.connection;
+async fn applied_before(db: &impl ConnectionTrait, plan: &Plan) -> Result<Option<i64>> {
     let before = apply::applied_before(db, plan).await?;
     if before.is_none() {
         refuse_stale(db, plan, &head(db).await?).await?;

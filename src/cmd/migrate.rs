@@ -176,9 +176,9 @@ pub(super) async fn planned(
         import::plan(db, declared, root, options, &limits, author).await
     };
     let settings = context.loaded.database_settings();
-    match super::read(&context.location(), settings, &plan).await {
+    match database::reading(&context.location(), settings, &plan).await {
         Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => {
-            Ok(super::read(&Location::Memory, settings, &plan).await?)
+            Ok(database::reading(&Location::Memory, settings, &plan).await?)
         }
         planned => Ok(planned?),
     }

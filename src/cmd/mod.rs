@@ -350,7 +350,7 @@ impl Context {
         &self,
         work: impl AsyncFn(&DatabaseTransaction) -> Result<T, Error>,
     ) -> miette::Result<T> {
-        Ok(read(&self.location(), self.loaded.database_settings(), work).await?)
+        Ok(database::reading(&self.location(), self.loaded.database_settings(), work).await?)
     }
 
     /// Applies the plan that `make` makes, unless it is to be only shown. If somebody else
@@ -464,26 +464,6 @@ const TRIES: usize = 5;
 fn is_missing(error: &miette::Report) -> bool {
     let error = error.downcast_ref();
     matches!(error, Some(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }))
-}
-
-async fn read<T>(
-    location: &Location,
-    settings: database::Settings,
-    work: impl AsyncFn(&DatabaseTransaction) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut last = Err(Error::Locked { place: location.name() });
-    for _ in 0..TRIES {
-        let once = async |db: &Database| {
-            let snapshot = db.snapshot().await?;
-            Ok((work(&snapshot).await, db.may_be_torn()))
-        };
-        let (done, torn) = database::using(location, Access::Read, settings, once).await?;
-        last = done.map_err(|error| error.at(&location.name()));
-        if !torn {
-            break;
-        }
-    }
-    last
 }
 
 /// Which layers are read.

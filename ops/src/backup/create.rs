@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use chrono::{DateTime, Utc};
+use sea_orm::DatabaseTransaction;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
@@ -14,7 +15,7 @@ use super::taken::{self, Taken};
 use super::work::Work;
 use super::{BackupError, Encryption, Storage, Verified, Wish, record, scratch, write};
 use crate::background::in_background;
-use crate::database::{self, Access, Database, Location, Settings};
+use crate::database::{self, Location, Settings};
 use crate::plan::Author;
 use crate::{Error, Result, apply, time};
 
@@ -149,13 +150,10 @@ pub async fn foresee(
     now: DateTime<Utc>,
 ) -> Result<Foreseen> {
     refuse(storage, wish).await?;
-    let look = async |db: &Database| {
-        let snapshot = db.snapshot().await?;
-        let needed_bytes = taken::room_for(location, &snapshot).await?;
-        Ok((apply::head(&snapshot).await?.revision, needed_bytes))
+    let look = async |db: &DatabaseTransaction| {
+        Ok((apply::head(db).await?.revision, taken::room_for(location, db).await?))
     };
-    let looked = database::using(location, Access::Read, settings, look).await;
-    let (revision, needed_bytes) = looked?;
+    let (revision, needed_bytes) = database::reading(location, settings, look).await?;
     storage.refuse_without_room(needed_bytes)?;
     let (name, free_bytes) = (name_of(wish, revision, now), storage.free_bytes());
     Ok(Foreseen { name, revision, needed_bytes, free_bytes })

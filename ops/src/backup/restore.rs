@@ -127,14 +127,10 @@ impl Restore {
     ) -> Result<Restoration> {
         author.check()?;
         self.refuse_other(location, settings).await?;
-        let work = async |db: &Database| {
-            let live = db.snapshot().await?;
-            let planned = self.plan_for(&live, author.clone()).await;
-            planned.map_err(|error| error.at(db.place()))
-        };
-        match database::using(location, Access::Read, settings, work).await {
+        let work = async |live: &DatabaseTransaction| self.plan_for(live, author.clone()).await;
+        match database::reading(location, settings, work).await {
             Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => {
-                database::using(&Location::Memory, Access::Read, settings, work).await
+                database::reading(&Location::Memory, settings, work).await
             }
             planned => planned,
         }
