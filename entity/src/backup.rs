@@ -14,6 +14,8 @@ pub struct Model {
     pub created_by: String,
     /// When it was last read back whole; none if it was found damaged since.
     pub verified_at: Option<String>,
+    /// When it was first found damaged since then.
+    pub doubted_at: Option<String>,
     /// Since then it is not to be removed.
     pub pinned_at: Option<String>,
     /// The moment that it holds.

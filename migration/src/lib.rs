@@ -18,6 +18,7 @@ mod m20261121_000008_job;
 mod m20261121_000009_confirm;
 mod m20261121_000010_prune;
 mod m20261121_000011_drop_plan_index;
+mod m20261121_000012_doubt;
 
 pub use column::type_of;
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000009_confirm::Migration),
             Box::new(m20261121_000010_prune::Migration),
             Box::new(m20261121_000011_drop_plan_index::Migration),
+            Box::new(m20261121_000012_doubt::Migration),
         ]
     }
 }

@@ -90,14 +90,15 @@ pub struct Checked {
 }
 
 /// Reads the backup `name` back into a scratch database and compares everything in it with what
-/// was written, and with what this database knows of it. What came of it is recorded. A history
-/// that did not hold together when it was backed up is told: the archive is whole all the same.
+/// was written, and with what this database knows of it. What came of it is recorded, unless the
+/// backup is of another database's history. A history that did not hold together when it was
+/// backed up is told: the archive is whole all the same.
 ///
 /// # Errors
 ///
 /// [`BackupError::Unknown`], [`BackupError::Damaged`], [`BackupError::Newer`],
-/// [`BackupError::NoRoom`]; [`Error::Unwritable`]; as [`Bucket`] and
-/// [`Encryption::refuse_without_key`] have them: nothing is recorded then.
+/// [`BackupError::NoRoom`]; [`Error::Unreadable`], [`Error::Unwritable`]; as [`Bucket`] and
+/// [`Encryption::refuse_without_key`] have them: nothing is recorded then, unless it is damaged.
 pub async fn verify(
     location: &Location,
     settings: Settings,
@@ -135,9 +136,9 @@ pub async fn verify(
     };
     let checked = checked.await;
     match &checked {
-        Ok(checked) => record::keep(location, settings, &checked.verified).await,
+        Ok(checked) => record::keep_own(location, settings, &checked.verified).await,
         Err(Error::Backup(BackupError::Damaged { .. })) => {
-            record::doubt(location, settings, name).await;
+            record::doubt(location, settings, name, now).await;
         }
         Err(_) => {}
     }

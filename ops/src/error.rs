@@ -664,6 +664,20 @@ impl Error {
         })
     }
 
+    /// Whether it is what was read that is at fault: no database, a damaged one, or one with other
+    /// tables and rows than ours. Of a full disk, a lock or a lack of memory nothing follows for it.
+    pub(crate) fn is_of_what_is_read(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::NotADatabase { .. } => true,
+            Self::Database(error) if is_of_the_connection(error) => false,
+            // Without a code it is a value of another type. SQLITE_ERROR is a table that is not
+            // there, then come SQLITE_CORRUPT, TOOBIG, CONSTRAINT, MISMATCH, FORMAT and NOTADB.
+            Self::Database(error) => code_of(error)
+                .is_none_or(|it| ["1", "11", "18", "19", "20", "24", "26"].contains(&it.as_str())),
+            _ => false,
+        }
+    }
+
     /// Whether it is the way to the database that failed, not what was asked of it.
     pub fn is_of_the_connection(&self) -> bool {
         matches!(self, Self::Database(error) if is_of_the_connection(error))

@@ -6,8 +6,9 @@
 //! different here:
 //!
 //! - Only verified backups count for the rules. Whatever the rules say, the newest verified backup,
-//!   the newest of all, and pinned ones stay; those from before a migration and those that are not
-//!   verified have a time of their own. So there is always one left.
+//!   the newest of all, and pinned ones stay; those from before a migration and those that were
+//!   found damaged have a time of their own. So there is always one left.
+//! - Of what is not known nothing is decided: it stays, and takes nobody's place.
 //! - A policy that keeps nothing is refused; restic keeps everything then, or with `--keep-last 0`
 //!   nothing.
 //! - Periods are those of the policy's time zone, restic's those of the zone a snapshot was made in.
@@ -38,12 +39,38 @@ pub struct Backup {
     pub name: String,
     /// When it was made.
     pub at: DateTime<Utc>,
-    /// Whether it was read back.
-    pub is_verified: bool,
+    pub trust: Trust,
     /// Whether somebody said that it is not to be removed.
     pub is_pinned: bool,
     /// Whether it was made before a migration, to take that back.
     pub is_before_migration: bool,
+}
+
+/// What is known of whether a backup restores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// It was last read back whole then, and nothing has happened to it since.
+    Verified(DateTime<Utc>),
+    /// It was first found damaged then, whatever was known before.
+    Doubted(DateTime<Utc>),
+    /// Nothing: it may be anybody's.
+    Unknown,
+}
+
+impl Trust {
+    pub fn is_verified(self) -> bool {
+        matches!(self, Self::Verified(_))
+    }
+}
+
+/// When it was last read back whole, or null.
+impl Serialize for Trust {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Verified(at) => stamp(at, serializer),
+            Self::Doubted(_) | Self::Unknown => serializer.serialize_none(),
+        }
+    }
 }
 
 /// What becomes of a backup.
@@ -71,7 +98,8 @@ pub fn decide(backups: &[Backup], policy: &Policy, now: DateTime<Utc>) -> Result
     policy.check()?;
     let mut newest_first: Vec<&Backup> = backups.iter().collect();
     newest_first.sort_by(|a, b| (b.at, &b.name).cmp(&(a.at, &a.name)));
-    let verified = newest_first.iter().filter(|it| it.is_verified);
+    let newest = newest_first.iter().position(|it| it.trust != Trust::Unknown);
+    let verified = newest_first.iter().filter(|it| it.trust.is_verified());
     let verified: Vec<DateTime<Utc>> = verified.map(|it| it.at).collect();
 
     let mut of_rules = rules::reasons(&verified, policy, now).into_iter();
@@ -79,11 +107,11 @@ pub fn decide(backups: &[Backup], policy: &Policy, now: DateTime<Utc>) -> Result
     let mut decisions = Vec::new();
     for (at, backup) in newest_first.into_iter().enumerate() {
         let mut reasons = Vec::new();
-        if backup.is_verified {
+        if backup.trust.is_verified() {
             reasons.extend(of_rules.next().into_iter().flatten());
         }
-        reasons.extend(protection(backup, policy, now, at == 0, has_newer_verified));
-        has_newer_verified |= backup.is_verified;
+        reasons.extend(protection(backup, policy, now, newest == Some(at), has_newer_verified));
+        has_newer_verified |= backup.trust.is_verified();
         decisions.push(Decision { name: backup.name.clone(), at: backup.at, reasons });
     }
     Ok(decisions)
@@ -97,19 +125,28 @@ fn protection(
     is_newest: bool,
     has_newer_verified: bool,
 ) -> impl Iterator<Item = Reason> {
-    let is_younger = |limit: Span| backup.at > limit.before(now, policy.time_zone);
+    let is_younger = |at: DateTime<Utc>, limit: Span| at > limit.before(now, policy.time_zone);
     let (for_migration, for_unverified) = (policy.pre_migration_for, policy.unverified_for);
-    let is_unverified = !backup.is_verified;
+    let is_verified = backup.trust.is_verified();
+    let doubted_at = match backup.trust {
+        Trust::Doubted(at) => Some(at),
+        Trust::Verified(_) | Trust::Unknown => None,
+    };
     let protections = [
         (is_newest, Reason::Newest),
-        (backup.is_verified && !has_newer_verified, Reason::NewestVerified),
+        (is_verified && !has_newer_verified, Reason::NewestVerified),
         (backup.is_pinned, Reason::Pinned),
         (
-            backup.is_before_migration && is_younger(for_migration),
+            backup.is_before_migration && is_younger(backup.at, for_migration),
             Reason::BeforeMigration(for_migration),
         ),
-        (is_unverified && !has_newer_verified, Reason::NoneVerifiedSince),
-        (is_unverified && is_younger(for_unverified), Reason::NotVerified(for_unverified)),
+        (doubted_at.is_some() && !has_newer_verified, Reason::NoneVerifiedSince),
+        (
+            // Whoever finds it damaged has that long to look at it, however old it is.
+            doubted_at.is_some_and(|it| is_younger(it.max(backup.at), for_unverified)),
+            Reason::NotVerified(for_unverified),
+        ),
+        (backup.trust == Trust::Unknown, Reason::Unknown),
     ];
     protections.into_iter().filter_map(|(holds, reason)| holds.then_some(reason))
 }

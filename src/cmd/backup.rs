@@ -5,6 +5,7 @@ use setpoint_ops::apply::Channel;
 use setpoint_ops::backup::{
     self, Checked, Kind, Listed, Manifest, Moment, Restore, Storage, Verified, Wish,
 };
+use setpoint_ops::retention::Trust;
 use setpoint_ops::secret::hidden;
 use setpoint_ops::{Error, Pattern, time};
 
@@ -160,13 +161,18 @@ async fn list(context: &Context) -> miette::Result<Exit> {
 
 /// What tells backups apart; `--json` has the rest.
 fn row(listed: &Listed) -> Vec<String> {
-    let Listed { name, manifest, size_bytes, verified_at, pinned, problem } = listed;
+    let Listed { name, manifest, size_bytes, trust, pinned, problem } = listed;
     let Some(Manifest { created_at, revision, note, encryption, .. }) = manifest else {
         let [taken, revision, size] = ["-"; 3].map(str::to_owned);
         let problem = problem.clone().unwrap_or_default();
         return vec![name.clone(), taken, revision, size, "unreadable".to_owned(), problem];
     };
-    let mut state = if verified_at.is_some() { "verified" } else { "not verified" }.to_owned();
+    let state = match trust {
+        Trust::Verified(_) => "verified",
+        Trust::Doubted(_) => "damaged",
+        Trust::Unknown => "not verified",
+    };
+    let mut state = state.to_owned();
     if encryption.is_some() {
         state.push_str(", encrypted");
     }

@@ -18,6 +18,7 @@ mod restored;
 mod s3;
 mod served;
 mod store;
+mod trust;
 
 on_both![
     a_backup_is_taken_read_back_and_listed,

@@ -150,7 +150,7 @@ fn database_up_makes_an_empty_database(world: &World) {
     assert_snapshot!([made, again, list].map(|it| it.to_string()).join("\n"), @r"
     status 0
     -- stderr
-    [database]: 11 steps run
+    [database]: 12 steps run
     status 0
     -- stderr
     [database]: 0 steps run
@@ -178,14 +178,15 @@ fn database_status_lists_the_steps(world: &World) {
     m20261121_000008_job                 applied
     m20261121_000009_confirm             applied
     m20261121_000010_prune               applied
-    m20261121_000011_drop_plan_index     missing
+    m20261121_000011_drop_plan_index     applied
+    m20261121_000012_doubt               missing
     ");
 }
 
 fn database_down_wants_yes_and_takes_steps_back(world: &World) {
     world.migrate("a: 1\n");
     let asked = world.refusal(&["database", "down"]);
-    world.ok(&["database", "down", "--steps", "11", "--yes"]);
+    world.ok(&["database", "down", "--steps", "12", "--yes"]);
 
     let status = world.json(&["database", "status"]);
     assert_snapshot!(format!("{asked}\n{} applied", status["applied"].as_array().unwrap().len()), @r"

@@ -5,7 +5,6 @@
 //! is needed to tell the rest is there at every moment.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -56,16 +55,14 @@ impl Pruning {
     pub fn count(&self) -> usize {
         self.goes.len()
     }
-}
 
-impl fmt::Display for Pruning {
-    /// Such as `12 revisions kept, 900 removed`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What has come of it once it is carried out, such as `12 revisions kept, 900 removed`.
+    pub fn carried_out(&self) -> String {
         let kept: i64 = self.ranges.iter().filter(|it| it.is_kept()).map(Range::revisions).sum();
         match (self.count(), &self.backup) {
-            (0, None) => write!(f, "{kept} revisions, all kept: no verified backup holds them"),
-            (0, Some(_)) => write!(f, "{kept} revisions, all kept"),
-            (count, _) => write!(f, "{kept} revisions kept, {count} removed"),
+            (0, None) => format!("{kept} revisions, all kept: no verified backup holds them"),
+            (0, Some(_)) => format!("{kept} revisions, all kept"),
+            (count, _) => format!("{kept} revisions kept, {count} removed"),
         }
     }
 }
@@ -89,7 +86,7 @@ pub async fn plan_pruning(
     now: DateTime<Utc>,
 ) -> Result<Pruning> {
     let head = apply::head(db).await?;
-    let ends = ends(db, &head, backups).await?;
+    let ends = ends(db, backups).await?;
     let (backed_up, backup) = ends.last_key_value().unzip();
     let waiting = confirm::waiting(db).await?;
     let bounds = Bounds {
@@ -122,10 +119,11 @@ pub async fn plan_pruning(
     Ok(Pruning { backup: backup.map(|it| (*it).clone()), horizon, ranges, epoch: head.epoch, goes })
 }
 
-/// The revisions that verified backups of this history end with.
+/// The revisions that verified backups of this history end with. Which backups are this database's
+/// is known by its record of them; that one holds this history, and not another from before a
+/// restore, by the hash of its end, which covers all before it.
 async fn ends<'a>(
     db: &impl ConnectionTrait,
-    head: &head::Model,
     backups: &'a [BackupEnd],
 ) -> Result<BTreeMap<i64, &'a BackupEnd>> {
     const CHUNK: usize = 500;
@@ -137,7 +135,7 @@ async fn ends<'a>(
             .filter(revision::Column::Hash.is_in(chunk.iter().map(|it| it.head_hash.as_str())));
         let found: Vec<(String, i64)> = found.into_tuple().all(db).await?;
         let found: HashMap<String, i64> = found.into_iter().collect();
-        for end in chunk.iter().filter(|it| it.epoch == head.epoch) {
+        for end in chunk {
             let id = found.get(&end.head_hash).filter(|it| **it <= end.revision);
             ends.extend(id.map(|it| (*it, end)));
         }

@@ -4,13 +4,15 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use tokio::task::JoinError;
 
 use super::encryption::{Keys, Opened};
 use super::manifest::{ENCRYPTED, MANIFEST, MANIFEST_SUM, Manifest, Member, member_name};
-use super::storage::{BEGINNING_BYTES, Beginning, beginning_of};
+use super::storage::{BEGINNING_BYTES, Beginning, EXTENSION, beginning_of, unreadable};
 use super::{BackupError, Storage, tar, write};
 use crate::background::Gentle;
 use crate::{Error, Result, hash};
@@ -51,9 +53,9 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// As [`head`].
+    /// As [`head`]; [`Error::Unreadable`].
     pub(super) fn of(file: File, name: &str) -> Result<Self> {
-        let beginning = beginning_of(&file).map_err(|it| damaged(name, it.to_string()))?;
+        let beginning = beginning_of(&file).map_err(|it| failed(name, it))?;
         let Beginning { bytes, size_bytes } = beginning;
         let Head { manifest, sum, end: mut at } = Head::of(&bytes, name)?;
         let wanted = manifest.wanted();
@@ -78,7 +80,7 @@ impl Archive {
         }
         let (_, start, _) = places.pop().expect("there is at least the hash of the manifest");
         let mut said = vec![0; sum.len()];
-        file.read_exact_at(&mut said, start).map_err(|it| short(name, &it))?;
+        file.read_exact_at(&mut said, start).map_err(|it| failed(name, it))?;
         if said != sum.as_bytes() {
             return Err(damaged(name, NOT_THE_MANIFEST));
         }
@@ -96,13 +98,17 @@ impl Archive {
             return Err(damaged(&self.name, format!("it has no {name}")));
         };
         let packed = Section { file: self.file.clone(), at: *at, left: *left };
-        let broken = |error: io::Error| self.damaged(format!("{}: {error}", member.name));
+        let broken = |error: io::Error| match is_of_bytes(&error) {
+            true => self.damaged(format!("{}: {error}", member.name)),
+            false => self.failed(error),
+        };
         let packed = match is_encrypted {
             true => Packed::Sealed(Box::new(keys.open(packed).map_err(broken)?)),
             false => Packed::Plain(packed),
         };
         let packed = BufReader::with_capacity(1 << 18, Gentle::new(packed));
-        let inner = zstd::Decoder::with_buffer(packed).map_err(broken)?;
+        // Nothing is read yet: there can only be no memory.
+        let inner = zstd::Decoder::with_buffer(packed).map_err(unread(&self.name))?;
         Ok(Unpacked { inner, member: member.clone(), hash: Sha256::new(), size_bytes: 0 })
     }
 
@@ -111,18 +117,44 @@ impl Archive {
         damaged(&self.name, reason)
     }
 
+    /// The error of reading it: that it is damaged, unless it could not be read at all.
+    pub(super) fn failed(&self, error: io::Error) -> Error {
+        failed(&self.name, error)
+    }
+
     /// The hash of the whole.
     pub(super) fn sha256(&self) -> Result<String> {
         let all = Section { file: self.file.clone(), at: 0, left: self.size_bytes };
         let mut out = write::Hashing::new(io::sink());
         let hashed = io::copy(&mut BufReader::with_capacity(1 << 18, Gentle::new(all)), &mut out);
-        hashed.map_err(|error| self.damaged(error.to_string()))?;
+        hashed.map_err(|error| self.failed(error))?;
         Ok(out.finish("").1.sha256)
     }
 }
 
 fn damaged(name: &str, reason: impl Into<String>) -> Error {
     BackupError::Damaged { name: name.to_owned(), reason: reason.into() }.into()
+}
+
+/// What reading the archive `name` failed with.
+fn failed(name: &str, error: io::Error) -> Error {
+    match error.kind() {
+        _ if !is_of_bytes(&error) => unread(name)(error),
+        io::ErrorKind::UnexpectedEof => damaged(name, "its end is missing"),
+        _ => damaged(name, error.to_string()),
+    }
+}
+
+fn unread(name: &str) -> impl FnOnce(io::Error) -> Error {
+    let file = format!("{name}{EXTENSION}");
+    move |error| unreadable(Path::new(&file))(error)
+}
+
+/// Whether it is what was read that is not as it has to be. Of what the system did not read, and of
+/// a thread that ended by itself, nothing follows for the archive.
+pub(super) fn is_of_bytes(error: &io::Error) -> bool {
+    let is_panic = error.get_ref().is_some_and(|it| it.is::<JoinError>());
+    error.raw_os_error().is_none() && error.kind() != io::ErrorKind::OutOfMemory && !is_panic
 }
 
 /// The beginning of an archive.
@@ -170,15 +202,8 @@ impl Head {
 
 fn header_at(file: &File, at: u64, name: &str) -> Result<Option<tar::Header>> {
     let mut block = [0; 512];
-    file.read_exact_at(&mut block, at).map_err(|it| short(name, &it))?;
+    file.read_exact_at(&mut block, at).map_err(|it| failed(name, it))?;
     tar::parse(&block).map_err(|reason| damaged(name, reason))
-}
-
-fn short(name: &str, error: &io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => damaged(name, "its end is missing"),
-        _ => damaged(name, error.to_string()),
-    }
 }
 
 /// A part of a file, which others may be reading too.
@@ -226,7 +251,10 @@ impl Read for Unpacked {
         let name = &self.member.name;
         let bad = |what: &str| io::Error::other(format!("{name} {what}"));
         let read = self.inner.read(buffer);
-        let count = read.map_err(|error| bad(&format!("cannot be unpacked: {error}")))?;
+        let count = read.map_err(|error| match is_of_bytes(&error) {
+            true => bad(&format!("cannot be unpacked: {error}")),
+            false => error,
+        })?;
         self.size_bytes += count as u64;
         if self.size_bytes > self.member.size_bytes {
             return Err(bad("is larger than the manifest says"));
@@ -239,5 +267,26 @@ impl Read for Unpacked {
             }
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_not_read_is_not_said_to_be_damaged() {
+        let panicked = tokio::spawn(async { panic!("by itself") }).await.unwrap_err();
+        let other = |error: io::Error| failed("first", error);
+
+        let eio = other(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
+        assert_eq!(eio.to_string(), "cannot read first.setpoint.tar");
+        for error in [eio, other(io::Error::other(panicked))] {
+            assert!(matches!(error, Error::Unreadable { .. }), "{error}");
+        }
+        for error in [io::ErrorKind::UnexpectedEof.into(), io::Error::other("it is no frame")] {
+            let error = other(error);
+            assert!(matches!(error, Error::Backup(BackupError::Damaged { .. })), "{error}");
+        }
     }
 }

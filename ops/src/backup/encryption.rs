@@ -14,7 +14,7 @@ use age::x25519;
 use serde::{Deserialize, Serialize};
 
 use super::BackupError;
-use super::archive::Section;
+use super::archive::{Section, is_of_bytes};
 use super::manifest::Manifest;
 use crate::Result;
 
@@ -149,7 +149,10 @@ impl Keys {
         }
         let sealed = age::Decryptor::new_buffered(BufReader::with_capacity(1 << 18, sealed));
         let identities = self.0.iter().map(|it| it as &dyn age::Identity);
-        sealed.and_then(|it| it.decrypt(identities)).map_err(|_| bad())
+        sealed.and_then(|it| it.decrypt(identities)).map_err(|error| match error {
+            age::DecryptError::Io(error) if !is_of_bytes(&error) => error,
+            _ => bad(),
+        })
     }
 }
 

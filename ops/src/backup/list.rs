@@ -10,7 +10,8 @@ use super::storage::refuse_bad_name;
 use super::{BackupError, Manifest, Storage, archive, record};
 use crate::audit::BackupEnd;
 use crate::database::{Location, Settings};
-use crate::{Error, Result};
+use crate::retention::Trust;
+use crate::{Error, Result, time};
 
 /// How many archives are looked at together, where each has to be asked for.
 const AT_ONCE: usize = 8;
@@ -24,14 +25,37 @@ pub struct Listed {
     pub manifest: Option<Manifest>,
     /// Of the archive.
     pub size_bytes: u64,
-    /// When it was last read back whole, if this database knows.
-    pub verified_at: Option<String>,
+    /// What this database knows of it; shown as when it was last read back whole.
+    #[serde(rename = "verified_at")]
+    pub trust: Trust,
     /// Whether it is not to be removed; the manifest says the same.
     #[serde(skip)]
     pub pinned: bool,
     /// Why it cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+impl Listed {
+    /// The archive `name` of which no more is said than stands in its record.
+    fn of(name: &str, known: Option<&backup::Model>) -> Self {
+        Self {
+            name: name.to_owned(),
+            manifest: None,
+            size_bytes: 0,
+            trust: Trust::Unknown,
+            pinned: known.is_some_and(|it| it.pinned_at.is_some()),
+            problem: None,
+        }
+    }
+
+    fn unreadable(self, error: Error) -> Self {
+        let problem = match error {
+            Error::Backup(BackupError::Damaged { reason, .. }) => reason,
+            other => other.in_a_line(),
+        };
+        Self { problem: Some(problem), ..self }
+    }
 }
 
 /// Every archive in `storage`, the oldest first, with what the database knows of it. Those that
@@ -49,18 +73,42 @@ pub async fn list(
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    listed(storage, names, &record::all(location, settings).await).await
+    looked(storage, names, &record::all(location, settings).await, Reached::OrTold).await
 }
 
-/// The archives of these names, with what is known of them, in the order of [`list`].
-pub(super) async fn listed(
+/// As [`list`], for who goes by what is there: one that cannot be reached may be the newest.
+///
+/// # Errors
+///
+/// As [`list`], of any archive; as [`crate::database::open`] if there is a database.
+pub(super) async fn reached(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+) -> Result<Vec<Listed>> {
+    // Without what is known none would count as verified.
+    let known = record::read(location, settings).await?;
+    looked(storage, storage.names().await?, &known, Reached::OrFailed).await
+}
+
+/// What becomes of an archive that cannot be reached, whatever is in it.
+#[derive(Clone, Copy)]
+enum Reached {
+    /// It is among the others, with what is wrong.
+    OrTold,
+    /// It is an error.
+    OrFailed,
+}
+
+async fn looked(
     storage: &Storage,
     names: Vec<String>,
     known: &[backup::Model],
+    reached: Reached,
 ) -> Result<Vec<Listed>> {
     let known: HashMap<_, _> = known.iter().map(|it| (it.name.as_str(), it)).collect();
     let mut listed = Vec::new();
-    let looks = names.iter().map(|it| look(storage, it, known.get(it.as_str()).copied()));
+    let looks = names.iter().map(|it| look(storage, it, known.get(it.as_str()).copied(), reached));
     let mut looks = stream::iter(looks).buffered(AT_ONCE);
     while let Some(one) = looks.next().await {
         match one {
@@ -78,19 +126,18 @@ pub(super) async fn listed(
 ///
 /// # Errors
 ///
-/// As [`list`].
+/// As [`list`], of any archive; as [`crate::database::open`] if there is a database.
 pub async fn ends(
     location: &Location,
     settings: Settings,
     storage: &Storage,
 ) -> Result<Vec<BackupEnd>> {
-    let listed = list(location, settings, storage).await?;
+    let listed = reached(location, settings, storage).await?;
     let end = |it: Listed| {
         let Manifest { epoch, revision, head_hash, .. } = it.manifest?;
-        it.verified_at?;
         Some(BackupEnd { name: it.name, epoch, revision, head_hash })
     };
-    Ok(listed.into_iter().filter_map(end).collect())
+    Ok(listed.into_iter().filter(|it| it.trust.is_verified()).filter_map(end).collect())
 }
 
 /// The archive `name`, with what the database knows of it.
@@ -106,33 +153,51 @@ pub async fn find(
 ) -> Result<Listed> {
     refuse_bad_name(name)?;
     let known = record::all(location, settings).await;
-    look(storage, name, known.iter().find(|it| it.name == name)).await
+    let known = known.iter().find(|it| it.name == name);
+    look(storage, name, known, Reached::OrTold).await
 }
 
-async fn look(storage: &Storage, name: &str, known: Option<&backup::Model>) -> Result<Listed> {
-    let mut one = Listed {
-        name: name.to_owned(),
-        manifest: None,
-        size_bytes: 0,
-        verified_at: known.and_then(|it| it.verified_at.clone()),
-        pinned: known.is_some_and(|it| it.pinned_at.is_some()),
-        problem: None,
-    };
-    match archive::head(storage, name).await {
-        Ok((mut manifest, size_bytes)) => {
-            one.pinned |= known.is_none() && manifest.pinned;
-            manifest.pinned = one.pinned;
-            one.size_bytes = size_bytes;
-            one.manifest = Some(manifest);
-        }
+async fn look(
+    storage: &Storage,
+    name: &str,
+    known: Option<&backup::Model>,
+    reached: Reached,
+) -> Result<Listed> {
+    let one = Listed::of(name, known);
+    let (mut manifest, size_bytes) = match archive::head(storage, name).await {
+        Ok(head) => head,
         Err(error @ Error::Backup(BackupError::Unknown { .. })) => return Err(error),
-        Err(error) => {
-            one.verified_at = None;
-            one.problem = Some(match error {
-                Error::Backup(BackupError::Damaged { reason, .. }) => reason,
-                other => other.in_a_line(),
-            });
+        Err(error @ Error::Backup(BackupError::Damaged { .. } | BackupError::Newer { .. })) => {
+            return Ok(one.unreadable(error));
         }
+        Err(error) => {
+            return match reached {
+                Reached::OrTold => Ok(one.unreadable(error)),
+                Reached::OrFailed => Err(error),
+            };
+        }
+    };
+    // Another archive by that name has nothing of what is known of the first.
+    let known = known.filter(|it| is_of(it, &manifest, size_bytes));
+    let pinned = known.map_or(manifest.pinned, |it| it.pinned_at.is_some());
+    manifest.pinned = pinned;
+    let trust = known.map_or(Trust::Unknown, trust);
+    Ok(Listed { manifest: Some(manifest), size_bytes, trust, pinned, ..one })
+}
+
+/// Whether `known` is of the archive of that manifest, as far as can be told without all of it.
+fn is_of(known: &backup::Model, manifest: &Manifest, size_bytes: u64) -> bool {
+    u64::try_from(known.size_bytes) == Ok(size_bytes)
+        && (&known.created_at, &known.epoch) == (&manifest.created_at, &manifest.epoch)
+        && (known.revision, &known.head_hash) == (manifest.revision, &manifest.head_hash)
+}
+
+/// What was written by hand and is no time tells nothing.
+fn trust(known: &backup::Model) -> Trust {
+    let at = |text: &Option<String>| time::read(text.as_deref()?).ok();
+    match (at(&known.verified_at), at(&known.doubted_at)) {
+        (Some(at), _) => Trust::Verified(at),
+        (None, Some(at)) => Trust::Doubted(at),
+        (None, None) => Trust::Unknown,
     }
-    Ok(one)
 }

@@ -2,20 +2,21 @@
 
 use chrono::{DateTime, Utc};
 
-use super::list::listed;
+use super::list::reached;
 use super::remove::take_away;
-use super::{BackupError, Kind, Listed, Storage, record};
+use super::{BackupError, Kind, Listed, Storage};
 use crate::database::{Location, Settings};
 use crate::retention::{Backup, Decision, Policy, decide};
 use crate::{Error, Result, time};
 
 /// Decides on every backup in `storage`, the newest first, and removes those that nothing keeps,
-/// unless it `is_dry`. An archive that cannot be read is left: nobody knows what it is.
+/// unless it `is_dry`. An archive that is damaged where it says what it is, and one that is not in
+/// the record of this database, are left: they may be another's.
 ///
 /// # Errors
 ///
-/// [`Error::KeepsNothing`], [`Error::Unreadable`], as [`crate::database::open`] if there is a
-/// database: nothing was removed then.
+/// [`Error::KeepsNothing`], [`Error::Unreadable`], as [`super::Bucket`] has them, as
+/// [`crate::database::open`] if there is a database: nothing was removed then.
 /// [`Error::Unwritable`]: some may have been.
 pub async fn prune(
     location: &Location,
@@ -25,9 +26,7 @@ pub async fn prune(
     is_dry: bool,
     now: DateTime<Utc>,
 ) -> Result<Vec<Decision>> {
-    // Without what is known none would count as verified, and all would stay.
-    let known = record::read(location, settings).await?;
-    let listed = listed(storage, storage.names().await?, &known).await?;
+    let listed = reached(location, settings, storage).await?;
     let backups: Vec<Backup> = listed.iter().filter_map(as_backup).collect();
     let decisions = decide(&backups, policy, now)?;
     if is_dry {
@@ -49,7 +48,7 @@ fn as_backup(listed: &Listed) -> Option<Backup> {
     Some(Backup {
         name: listed.name.clone(),
         at: time::read(&manifest.created_at).ok()?,
-        is_verified: listed.verified_at.is_some(),
+        trust: listed.trust,
         is_pinned: listed.pinned,
         is_before_migration: manifest.kind == Kind::PreMigration,
     })

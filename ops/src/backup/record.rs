@@ -2,16 +2,17 @@
 //! read or written is told in the log, and is no error.
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait,
-    IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait, IntoActiveModel as _,
+    QueryFilter as _, QueryOrder as _,
 };
 use setpoint_entity::backup;
 
 use super::Verified;
 use crate::clock::latest;
 use crate::database::{self, Access, Database, Location, Settings};
-use crate::{Error, Result, time};
+use crate::{Error, Result, apply, time};
 
 /// Every backup that is known; none if there is no database that could tell.
 pub(super) async fn all(location: &Location, settings: Settings) -> Vec<backup::Model> {
@@ -84,53 +85,84 @@ pub async fn freshness(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<
     })
 }
 
-/// Writes down that a backup was read back whole.
+/// Writes down that a backup that was taken here was read back whole.
 pub(super) async fn keep(location: &Location, settings: Settings, verified: &Verified) {
-    let Verified { name, size_bytes, sha256, verified_at, manifest } = verified;
     let write = async |db: &Database| {
         let transaction = db.begin().await?;
-        let known = backup::Entity::find_by_id(name).one(&transaction).await?;
-        let pinned_at = match &known {
-            Some(known) => known.pinned_at.clone(),
-            None => manifest.pinned.then(|| manifest.created_at.clone()),
-        };
-        let row = backup::Model {
-            name: name.clone(),
-            kind: manifest.kind.as_str().to_owned(),
-            note: manifest.note.clone(),
-            created_at: manifest.created_at.clone(),
-            created_by: manifest.created_by.clone(),
-            verified_at: Some(verified_at.clone()),
-            pinned_at,
-            epoch: manifest.epoch.clone(),
-            revision: manifest.revision,
-            head_hash: manifest.head_hash.clone(),
-            size_bytes: i64::try_from(*size_bytes).unwrap_or(i64::MAX),
-            sha256: sha256.clone(),
-        };
-        let row = row.into_active_model().reset_all();
-        match known {
-            Some(_) => drop(backup::Entity::update(row).exec(&transaction).await?),
-            None => drop(backup::Entity::insert(row).exec(&transaction).await?),
-        }
-        transaction.commit().await?;
-        Ok(())
+        write(&transaction, verified).await?;
+        Ok(transaction.commit().await?)
     };
-    tell(name, database::using(location, Access::Write, settings, write).await);
+    tell(&verified.name, database::using(location, Access::Write, settings, write).await);
 }
 
-/// Writes down that a backup is not known to be whole any more.
-pub(super) async fn doubt(location: &Location, settings: Settings, name: &str) {
+/// As [`keep`], of a backup that was found, if it is of a history that this database has had.
+pub(super) async fn keep_own(location: &Location, settings: Settings, verified: &Verified) {
     let write = async |db: &Database| {
-        let row = backup::ActiveModel {
-            name: Set(name.to_owned()),
-            verified_at: Set(None),
-            ..Default::default()
-        };
-        match backup::Entity::update(row).exec(&db.connection).await {
-            Err(sea_orm::DbErr::RecordNotUpdated) => Ok(()),
-            done => Ok(done.map(drop)?),
+        let transaction = db.begin().await?;
+        if !is_own(&transaction, &verified.manifest.epoch).await? {
+            tracing::info!(backup = verified.name, "whole, and of another history: not recorded");
+            return Ok(transaction.rollback().await?);
         }
+        write(&transaction, verified).await?;
+        Ok(transaction.commit().await?)
+    };
+    tell(&verified.name, database::using(location, Access::Write, settings, write).await);
+}
+
+/// Whether this database has had the history `epoch`: it is the one that it has, or that of a
+/// backup in the record. What is taken is recorded, what is found only if this holds of it, and a
+/// restore leaves the record alone: so the histories from before a restore stay known, and that of
+/// another database never is, whether its archives lie in the same place or one was restored here.
+async fn is_own(db: &impl ConnectionTrait, epoch: &str) -> Result<bool> {
+    if apply::head(db).await?.epoch == epoch {
+        return Ok(true);
+    }
+    let recorded = backup::Entity::find().filter(backup::Column::Epoch.eq(epoch));
+    Ok(recorded.one(db).await?.is_some())
+}
+
+async fn write(db: &impl ConnectionTrait, verified: &Verified) -> Result<()> {
+    let Verified { name, size_bytes, sha256, verified_at, manifest } = verified;
+    let known = backup::Entity::find_by_id(name).one(db).await?;
+    let pinned_at = match &known {
+        Some(known) if known.sha256 == *sha256 => known.pinned_at.clone(),
+        // What was known is of an archive that is gone.
+        _ => manifest.pinned.then(|| manifest.created_at.clone()),
+    };
+    let row = backup::Model {
+        name: name.clone(),
+        kind: manifest.kind.as_str().to_owned(),
+        note: manifest.note.clone(),
+        created_at: manifest.created_at.clone(),
+        created_by: manifest.created_by.clone(),
+        verified_at: Some(verified_at.clone()),
+        doubted_at: None,
+        pinned_at,
+        epoch: manifest.epoch.clone(),
+        revision: manifest.revision,
+        head_hash: manifest.head_hash.clone(),
+        size_bytes: i64::try_from(*size_bytes).unwrap_or(i64::MAX),
+        sha256: sha256.clone(),
+    };
+    let row = row.into_active_model().reset_all();
+    match known {
+        Some(_) => drop(backup::Entity::update(row).exec(db).await?),
+        None => drop(backup::Entity::insert(row).exec(db).await?),
+    }
+    Ok(())
+}
+
+/// Writes down that a backup was found damaged at `now`, if it was not before.
+pub(super) async fn doubt(location: &Location, settings: Settings, name: &str, now: DateTime<Utc>) {
+    let write = async |db: &Database| {
+        let none = Expr::value(None::<String>);
+        let since = Expr::col(backup::Column::DoubtedAt).if_null(time::stamp(now));
+        let found = backup::Entity::update_many()
+            .col_expr(backup::Column::VerifiedAt, none)
+            .col_expr(backup::Column::DoubtedAt, since)
+            .filter(backup::Column::Name.eq(name));
+        found.exec(&db.connection).await?;
+        Ok(())
     };
     tell(name, database::using(location, Access::Write, settings, write).await);
 }

@@ -1,6 +1,6 @@
 //! Removing one backup that somebody names.
 
-use super::list::listed;
+use super::list::reached;
 use super::{BackupError, Listed, Storage, record};
 use crate::database::{Location, Settings};
 use crate::{Error, Result};
@@ -11,7 +11,8 @@ use crate::{Error, Result};
 /// # Errors
 ///
 /// [`BackupError::BadName`], [`BackupError::Unknown`], [`BackupError::Pinned`],
-/// [`BackupError::LastVerified`], [`Error::Unwritable`]; as [`super::Bucket`] has them, and as
+/// [`BackupError::LastVerified`], [`Error::Unreadable`], [`Error::Unwritable`]; as
+/// [`super::Bucket`] has them, and as
 /// [`crate::database::open`] if there is a database: nothing was removed then.
 pub async fn remove(
     location: &Location,
@@ -21,9 +22,7 @@ pub async fn remove(
     is_forced: bool,
 ) -> Result<()> {
     if !is_forced {
-        // Without what is known none would count as verified.
-        let known = record::read(location, settings).await?;
-        refuse_needed(&listed(storage, storage.names().await?, &known).await?, name)?;
+        refuse_needed(&reached(location, settings, storage).await?, name)?;
     }
     take_away(location, settings, storage, name).await
 }
@@ -45,7 +44,7 @@ pub(super) async fn take_away(
 /// `listed` are all of them, the oldest first.
 fn refuse_needed(listed: &[Listed], name: &str) -> Result<()> {
     let Some(one) = listed.iter().find(|it| it.name == name) else { return Ok(()) };
-    let newest = listed.iter().rev().find(|it| it.verified_at.is_some());
+    let newest = listed.iter().rev().find(|it| it.trust.is_verified());
     let name = name.to_owned();
     let refused: Option<Error> = match newest {
         _ if one.pinned => Some(BackupError::Pinned { name }.into()),

@@ -153,10 +153,12 @@ impl Restore {
         let changes = self.changes(live, |_, _| true).await?;
         let plan = Plan::new(plan::Kind::Restore, base, author, Vec::new(), changes);
         let mut tables = Vec::new();
-        for table in self.shapes.iter().map(|it| it.table).filter(|it| it.fate != Fate::Head) {
+        for table in self.shapes.iter().map(|it| it.table) {
             let before = lines::count(live, table.name).await?;
-            if table.fate == Fate::Kept && before > 0 {
-                continue;
+            match table.fate {
+                Fate::Replaced => {}
+                Fate::Kept if before == 0 => {}
+                Fate::Kept | Fate::Own | Fate::Head => continue,
             }
             let after = lines::count(&self.scratch.connection, table.name).await?;
             tables.push(Counted { table: table.name, before, after });
@@ -330,7 +332,7 @@ impl Restore {
             match shape.table.fate {
                 Fate::Replaced => shapes.push(shape),
                 Fate::Kept if is_empty => shapes.push(shape),
-                Fate::Kept | Fate::Head => {}
+                Fate::Kept | Fate::Own | Fate::Head => {}
             }
         }
         for shape in shapes.iter().rev() {

@@ -45,7 +45,7 @@ const SETTINGS: Settings =
 ///
 /// [`BackupError::Damaged`], [`BackupError::Newer`], [`BackupError::NoRoom`],
 /// [`BackupError::NoKey`], [`BackupError::WrongKey`], [`BackupError::BadKeyFile`];
-/// [`Error::Unwritable`], [`Error::Database`].
+/// [`Error::Unreadable`], [`Error::Unwritable`], [`Error::Database`].
 pub(super) async fn extract(storage: &Storage, work: &Work, archive: &Archive) -> Result<Location> {
     refuse_newer(archive)?;
     let keys = Keys::of(storage.encryption(), &archive.manifest, &archive.name)?;
@@ -104,12 +104,12 @@ async fn unpack_image(work: &Work, archive: &Archive, keys: &Keys) -> Result<()>
     let content = spawn_blocking(move || io::copy(&mut { content }, &mut io::sink()));
     let (image, content) = tokio::join!(image, content);
     match image.unwrap_or_else(|error| Err(Copying::Reading(panicked(error)))) {
-        Err(Copying::Reading(error)) => return Err(archive.damaged(error.to_string())),
+        Err(Copying::Reading(error)) => return Err(archive.failed(error)),
         Err(Copying::Writing(error)) => return Err(Error::unwritable(path)(error)),
         Ok(()) => {}
     }
     let content = content.unwrap_or_else(|error| Err(panicked(error)));
-    content.map(drop).map_err(|error| archive.damaged(error.to_string()))
+    content.map(drop).map_err(|error| archive.failed(error))
 }
 
 /// Which side failed.
@@ -144,7 +144,7 @@ async fn load(location: &Location, archive: &Archive, keys: &Keys) -> Result<()>
             Err(archive.damaged("its content does not fit its tables"))
         }
         (Err(error), _) => Err(error.at(&location.name())),
-        (Ok(()), Err(error)) => Err(archive.damaged(error.to_string())),
+        (Ok(()), Err(error)) => Err(archive.failed(error)),
         (Ok(()), Ok(())) => Ok(()),
     }
 }
@@ -235,21 +235,21 @@ async fn compare(location: &Location, archive: &Archive) -> Result<()> {
         Err(Error::NotADatabase { .. }) => Err(archive.damaged("its image is no database")),
         opened => opened,
     };
+    let not_read = |error: Error| match error.is_of_what_is_read() {
+        true => archive.damaged("its database cannot be read"),
+        false => error.at(&location.name()),
+    };
     let (one, other) = (open().await?, open().await?);
     for db in [&one, &other] {
         db.connection.execute_unprepared(DISTRUST).await?;
         db.connection.execute_unprepared(LEAN).await?;
     }
-    if let Some(name) = not_a_table(&one).await? {
+    if let Some(name) = not_a_table(&one).await.map_err(not_read)? {
         return Err(archive.damaged(format!("its {name} is no table")));
     }
     // Each has a thread of its own.
     let (structure, content) = tokio::join!(structure(&one), content(&other));
     let closed = [one.close().await, other.close().await];
-    let not_read = |error: Error| match error {
-        Error::Database(_) => archive.damaged("its database cannot be read"),
-        other => other,
-    };
     if let Some(problem) = structure.map_err(not_read)? {
         return Err(archive.damaged(problem));
     }
@@ -298,4 +298,26 @@ async fn content(db: &Database) -> Result<(Counts, Member, String, i64, String)>
     let (counts, member) = digest(&db.connection).await?;
     let head = apply::head(&db.connection).await?;
     Ok((counts, member, head.epoch, head.revision, head.hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_image_is_doubted_for_what_is_in_it_and_not_for_a_disk_without_room() {
+        let asked = async |sql: &str| {
+            let ask = async |db: &Database| Ok(db.connection.execute_unprepared(sql).await?);
+            let failed = database::using(&Location::Memory, Access::Create, SETTINGS, ask).await;
+            failed.unwrap_err().is_of_what_is_read()
+        };
+        let full = "CREATE TABLE t (x); PRAGMA max_page_count = 1; \
+                    INSERT INTO t SELECT randomblob(100000)";
+
+        assert!(asked("SELECT * FROM nothing").await);
+        assert!(asked("SELECT abs('x', 'y')").await);
+        assert!(!asked(full).await);
+        assert!(!Error::NotWritable { place: "scratch.db".to_owned() }.is_of_what_is_read());
+        assert!(Error::NotADatabase { place: "scratch.db".to_owned() }.is_of_what_is_read());
+    }
 }

@@ -25,6 +25,8 @@ pub(super) enum Fate {
     Replaced,
     /// It stays as it is, unless it is empty: it is not about settings.
     Kept,
+    /// It stays as it is, even if it is empty: it tells what was done here.
+    Own,
     /// The restore says where the history stands.
     Head,
 }
@@ -229,9 +231,10 @@ pub(super) const TABLES: [Table; 19] = [
             ("revoked_by", Text),
         ],
     },
+    // In another database it would tell that this one took them.
     Table {
         name: "backup",
-        fate: Fate::Kept,
+        fate: Fate::Own,
         key: 1,
         columns: &[
             ("name", Text),
@@ -240,6 +243,7 @@ pub(super) const TABLES: [Table; 19] = [
             ("created_at", Text),
             ("created_by", Text),
             ("verified_at", Text),
+            ("doubted_at", Text),
             ("pinned_at", Text),
             ("epoch", Text),
             ("revision", Number),

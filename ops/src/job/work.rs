@@ -215,7 +215,7 @@ async fn prune_revisions(
     let pruning = pruning?;
     let author = Author { actor: format!("job:{job}"), reason: None };
     audit::prune(store.writer()?, &pruning, &author, Channel::Job, now).await?;
-    Ok(pruning.to_string())
+    Ok(pruning.carried_out())
 }
 
 async fn prune_backups(ground: &Ground, policy: &Policy, now: DateTime<Utc>) -> Result<String> {

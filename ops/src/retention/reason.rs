@@ -21,8 +21,11 @@ pub enum Reason {
     BeforeMigration(Span),
     /// Not verified, and nor is any newer one.
     NoneVerifiedSince,
-    /// Not verified, and not old enough to be given up.
+    /// Found damaged, and not long enough ago to be given up.
     NotVerified(Span),
+    /// Not in the record of this database: it may be another's. Reading it back puts it there if it
+    /// is of this history.
+    Unknown,
 }
 
 /// What a rule counts.
@@ -49,6 +52,7 @@ impl fmt::Display for Reason {
             Self::BeforeMigration(span) => write!(f, "before a migration, kept for {span}"),
             Self::NoneVerifiedSince => f.write_str("not verified, and no newer one is"),
             Self::NotVerified(span) => write!(f, "not verified, kept for {span}"),
+            Self::Unknown => f.write_str("unknown to this database"),
         }
     }
 }

@@ -7,16 +7,24 @@ mod properties;
 mod restic;
 
 /// Backups, each a name, a time and what there is to say: `v`erified, `p`inned, before a
-/// `m`igration.
+/// `m`igration, `u`nknown; others were found damaged as soon as they were there.
 fn backups(lines: &[(&str, &str, &str)]) -> Vec<Backup> {
     let backup = |(name, at, marks): &(&str, &str, &str)| Backup {
         name: (*name).to_owned(),
         at: moment(at),
-        is_verified: marks.contains('v'),
+        trust: trust(moment(at), marks),
         is_pinned: marks.contains('p'),
         is_before_migration: marks.contains('m'),
     };
     lines.iter().map(backup).collect()
+}
+
+fn trust(at: DateTime<Utc>, marks: &str) -> Trust {
+    match marks {
+        _ if marks.contains('v') => Trust::Verified(at),
+        _ if marks.contains('u') => Trust::Unknown,
+        _ => Trust::Doubted(at),
+    }
 }
 
 fn moment(text: &str) -> DateTime<Utc> {
@@ -112,6 +120,43 @@ fn what_is_not_verified_takes_no_place_of_what_is() {
     newest: newest backup; not verified, and no newer one is
     doubtful: not verified, and no newer one is
     good: daily backup; newest verified backup
+    ");
+}
+
+#[test]
+fn an_old_one_that_is_found_damaged_stays_as_long_as_a_new_one() {
+    let mut monthly = backups(&[("monthly", "2025-12-31T10:00:00Z", ""), GOOD]);
+    let policy = policy(r#"{"keep_last": 1}"#);
+    let mut reasons_when_doubted = |at| {
+        monthly[0].trust = Trust::Doubted(moment(at));
+        let decided = decide(&monthly, &policy, moment("2026-05-02T12:00:00Z")).unwrap();
+        decided[1].reasons.iter().map(Reason::to_string).collect::<Vec<_>>().join("; ")
+    };
+
+    assert_eq!(reasons_when_doubted("2026-05-02T02:00:00Z"), "not verified, kept for 7d");
+    assert_eq!(reasons_when_doubted("2026-04-25T13:00:00Z"), "not verified, kept for 7d");
+    assert_eq!(reasons_when_doubted("2026-04-25T11:00:00Z"), "");
+}
+
+const GOOD: (&str, &str, &str) = ("good", "2026-05-01T10:00:00Z", "v");
+
+#[test]
+fn what_is_unknown_stays_and_takes_no_place_of_what_is_known() {
+    let lines = [
+        ("theirs long ago", "2020-01-01T10:00:00Z", "u"),
+        ("older", "2026-04-30T10:00:00Z", "v"),
+        GOOD,
+        ("doubted", "2026-05-01T11:00:00Z", ""),
+        ("theirs", "2026-05-02T11:00:00Z", "u"),
+    ];
+
+    let policy = policy(r#"{"keep_last": 1, "unverified_for": "0d"}"#);
+    insta::assert_snapshot!(decided(&lines, &policy), @r"
+    theirs: unknown to this database
+    doubted: newest backup; not verified, and no newer one is
+    good: last backup; newest verified backup
+    older goes
+    theirs long ago: unknown to this database
     ");
 }
 

@@ -171,6 +171,53 @@ fn a_backup_whose_syncs_fail_is_not_kept_and_says_so() {
 }
 
 #[test]
+fn an_archive_that_the_disk_does_not_give_is_not_doubted() {
+    let world = Scenario::new().world();
+
+    for number in 1..1000 {
+        let case = format!("read number {number} fails");
+        let verify = ["backup", "verify", "good", "--json"];
+        let place = ("pread64", On::Archive);
+        let (ran, happened) = strace::run(&world, place, "error=EIO", number, &verify);
+
+        if !happened {
+            assert!(number > 3, "nothing was read");
+            return;
+        }
+        assert_eq!((ran.status, code(&ran).as_str()), (1, "file::unreadable"), "{case}: {ran}");
+        let listed = world.json(&["backup", "list"]);
+        assert!(listed[0]["verified_at"].is_string(), "{case}: {listed}");
+    }
+    panic!("there is no end to it");
+}
+
+#[test]
+fn where_an_archive_cannot_be_reached_nothing_is_removed() {
+    let world = Scenario::new().world();
+    // The newest is the one that is called so.
+    let path = |name: &str| world.path(&format!("backups/{name}.setpoint.tar"));
+    for name in ["other", "third"] {
+        fs::rename(path("good"), path(name)).unwrap();
+        world.sql(&format!("UPDATE backup SET name = '{name}' WHERE name = 'good'"));
+        world.ok(&["backup", "create", "good"]);
+    }
+    world
+        .write("setpoint.toml", "[backups.retention]\nkeep_last = 1\n[revisions]\nkeep_last = 1\n");
+    let before = world.file_names();
+
+    for command in [["backup", "prune"], ["audit", "prune"]] {
+        let arguments = [&command[..], &["--yes", "--json"]].concat();
+        let place = ("pread64", On::Archive);
+        let (ran, happened) = strace::run(&world, place, "error=EIO", 1, &arguments);
+
+        assert!(happened && code(&ran) == "file::unreadable", "{ran}");
+    }
+    assert_eq!(world.file_names(), before);
+    let listed = world.run(&["backup", "list"]);
+    assert_eq!(listed.status, 0, "{listed}");
+}
+
+#[test]
 fn a_disk_without_room_for_a_backup_is_told_before_anything_is_written() {
     let scenario = Scenario::new();
     let used: u64 = scenario.files.values().map(|it| it.len().next_multiple_of(4096) as u64).sum();

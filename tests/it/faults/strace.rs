@@ -16,6 +16,8 @@ pub(super) enum On {
     Database,
     /// Those on SQLite's other files, and their folder.
     Log,
+    /// Those on the archive of the backup `good`.
+    Archive,
 }
 
 /// Runs the program and makes `fault` of the `number`th of `calls` of a thread, counted from 1.
@@ -52,6 +54,7 @@ pub(super) fn traced(
         On::Everything => Vec::new(),
         On::Log => ["-wal", "-shm", "-journal"].map(|it| format!("{database}{it}")).into(),
         On::Database => vec![database],
+        On::Archive => vec![format!("{folder}/backups/good.setpoint.tar")],
     };
     strace.extend(paths.iter().flat_map(|it| ["-P", it]));
     if matches!(on, On::Log) {

@@ -5,6 +5,7 @@ use crate::world::World;
 
 on_both![
     a_backup_from_before_brings_back_what_was_removed,
+    a_backup_from_before_a_restore_still_holds_what_it_held,
     a_backup_of_what_is_left_restores_and_holds_together,
     a_moment_that_can_be_told_is_restored_and_others_are_refused,
 ];
@@ -18,6 +19,15 @@ fn a_backup_from_before_brings_back_what_was_removed(world: &World) {
 
     assert_eq!((numbers(world).as_str(), world.json(&["list"])), ("1 2 3 4 5 6", before));
     assert_eq!(world.sql("SELECT count(*) FROM pruned"), "0");
+    assert_sound(world);
+}
+
+fn a_backup_from_before_a_restore_still_holds_what_it_held(world: &World) {
+    past(world).ok(&["backup", "restore", "first", "--yes"]);
+
+    let told = world.json(&["audit", "prune", "--yes"]);
+
+    assert_eq!((&told["backup"]["name"], &told["removed_by"]), (&"first".into(), &[11].into()));
     assert_sound(world);
 }
 

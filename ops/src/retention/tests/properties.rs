@@ -14,9 +14,11 @@ proptest! {
         let is_kept = |name: &str| decisions.iter().any(|it| it.name == name && it.is_kept());
         let order = |it: &&Backup| (it.at, it.name.clone());
         let newest = backups.iter().max_by_key(order);
-        let newest_verified = backups.iter().filter(|it| it.is_verified).max_by_key(order);
-        let pinned = backups.iter().filter(|it| it.is_pinned);
-        prop_assert!(newest.into_iter().chain(newest_verified).chain(pinned).all(|it| is_kept(&it.name)));
+        let verified = backups.iter().filter(|it| it.trust.is_verified());
+        let newest_verified = verified.max_by_key(order);
+        let others = backups.iter().filter(|it| it.is_pinned || it.trust == Trust::Unknown);
+        let stay = newest.into_iter().chain(newest_verified).chain(others);
+        prop_assert!(stay.into_iter().all(|it| is_kept(&it.name)));
     }
 
     #[test]
@@ -99,15 +101,15 @@ fn kept(backups: &[Backup], policy: &Policy) -> Vec<Backup> {
 /// Some are of the same moment, some of times to come.
 fn some_backups() -> impl Strategy<Value = Vec<Backup>> {
     let hours = prop_oneof![-48..48_i64, 0..1000_i64, 0..30_000_i64];
-    let marks = [0.7, 0.1, 0.2].map(prop::bool::weighted);
-    let backups = prop::collection::vec((hours, marks), 0..40);
+    let marks = [0.1, 0.2].map(prop::bool::weighted);
+    let known = prop::sample::select(vec!["v", "v", "v", "v", "v", "u", "d"]);
+    let backups = prop::collection::vec((hours, known, marks), 0..40);
     backups.prop_map(|backups| {
-        let backups = backups.into_iter().enumerate().map(|(at, (hours, marks))| Backup {
-            name: format!("b{at}"),
-            at: moment(NOW) - Duration::hours(hours),
-            is_verified: marks[0],
-            is_pinned: marks[1],
-            is_before_migration: marks[2],
+        let backups = backups.into_iter().enumerate();
+        let backups = backups.map(|(at, (hours, known, marks))| {
+            let (name, at) = (format!("b{at}"), moment(NOW) - Duration::hours(hours));
+            let (is_pinned, is_before_migration) = (marks[0], marks[1]);
+            Backup { name, at, trust: trust(at, known), is_pinned, is_before_migration }
         });
         backups.collect()
     })

@@ -150,7 +150,7 @@ fn some_times(nights: &[&str]) -> impl Strategy<Value = Vec<Backup>> {
         let backups = times.map(|(number, at)| Backup {
             name: number.to_string(),
             at,
-            is_verified: true,
+            trust: Trust::Verified(at),
             is_pinned: false,
             is_before_migration: false,
         });

@@ -114,6 +114,7 @@ impl Run {
 fn calls(world: &World, log: &str) -> Vec<(String, On, usize)> {
     let folder = fs::canonicalize(world.folder()).unwrap().display().to_string();
     let is_on = |line: &str, on: On| match on {
+        On::Archive => line.contains("/backups/good.setpoint.tar>"),
         On::Everything => true,
         On::Database => line.contains(&format!("{folder}/setpoint.db>")),
         On::Log => {
