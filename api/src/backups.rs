@@ -126,7 +126,8 @@ impl Backups {
         let work = move |service: Arc<Service>| async move {
             let (location, settings) = (service.live.location(), service.setup.load().database);
             let storage = storage(&service);
-            let removed = backup::remove(location, settings, &storage, &name, is_forced).await;
+            let removed =
+                backup::remove(location, settings, &storage, &name, is_forced, now()).await;
             service.answer(removed)?;
             tracing::info!(backup = *name, actor = &*actor, "removed a backup");
             Ok(())

@@ -8,7 +8,8 @@
 //! - Only verified backups count for the rules. Whatever the rules say, the newest verified backup,
 //!   the newest of all, and pinned ones stay; those from before a migration and those that were
 //!   found damaged have a time of their own. So there is always one left.
-//! - Of what is not known nothing is decided: it stays, and takes nobody's place.
+//! - Of what is not known nothing is decided: it stays, and takes nobody's place. Nor does one that
+//!   is dated later than now, by a clock that was ahead; restic lets it push out all others.
 //! - A policy that keeps nothing is refused; restic keeps everything then, or with `--keep-last 0`
 //!   nothing.
 //! - Periods are those of the policy's time zone, restic's those of the zone a snapshot was made in.
@@ -98,20 +99,22 @@ pub fn decide(backups: &[Backup], policy: &Policy, now: DateTime<Utc>) -> Result
     policy.check()?;
     let mut newest_first: Vec<&Backup> = backups.iter().collect();
     newest_first.sort_by(|a, b| (b.at, &b.name).cmp(&(a.at, &a.name)));
-    let newest = newest_first.iter().position(|it| it.trust != Trust::Unknown);
-    let verified = newest_first.iter().filter(|it| it.trust.is_verified());
+    let is_known = |it: &Backup| it.at <= now && it.trust != Trust::Unknown;
+    let is_verified = |it: &Backup| it.at <= now && it.trust.is_verified();
+    let newest = newest_first.iter().position(|it| is_known(it));
+    let verified = newest_first.iter().filter(|it| is_verified(it));
     let verified: Vec<DateTime<Utc>> = verified.map(|it| it.at).collect();
 
-    let mut of_rules = rules::reasons(&verified, policy, now).into_iter();
+    let mut of_rules = rules::reasons(&verified, policy).into_iter();
     let mut has_newer_verified = false;
     let mut decisions = Vec::new();
     for (at, backup) in newest_first.into_iter().enumerate() {
         let mut reasons = Vec::new();
-        if backup.trust.is_verified() {
+        if is_verified(backup) {
             reasons.extend(of_rules.next().into_iter().flatten());
         }
         reasons.extend(protection(backup, policy, now, newest == Some(at), has_newer_verified));
-        has_newer_verified |= backup.trust.is_verified();
+        has_newer_verified |= is_verified(backup);
         decisions.push(Decision { name: backup.name.clone(), at: backup.at, reasons });
     }
     Ok(decisions)
@@ -134,7 +137,7 @@ fn protection(
     };
     let protections = [
         (is_newest, Reason::Newest),
-        (is_verified && !has_newer_verified, Reason::NewestVerified),
+        (is_verified && backup.at <= now && !has_newer_verified, Reason::NewestVerified),
         (backup.is_pinned, Reason::Pinned),
         (
             backup.is_before_migration && is_younger(backup.at, for_migration),
@@ -147,6 +150,7 @@ fn protection(
             Reason::NotVerified(for_unverified),
         ),
         (backup.trust == Trust::Unknown, Reason::Unknown),
+        (backup.at > now, Reason::Ahead),
     ];
     protections.into_iter().filter_map(|(holds, reason)| holds.then_some(reason))
 }

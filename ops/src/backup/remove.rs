@@ -1,9 +1,11 @@
 //! Removing one backup that somebody names.
 
+use chrono::{DateTime, Utc};
+
 use super::list::reached;
 use super::{BackupError, Listed, Storage, record};
 use crate::database::{Location, Settings};
-use crate::{Error, Result};
+use crate::{Error, Result, time};
 
 /// Removes the backup `name`, and what is known of it. Unless it is forced, one that is pinned
 /// stays, and the newest of those that were read back whole.
@@ -20,9 +22,10 @@ pub async fn remove(
     storage: &Storage,
     name: &str,
     is_forced: bool,
+    now: DateTime<Utc>,
 ) -> Result<()> {
     if !is_forced {
-        refuse_needed(&reached(location, settings, storage).await?, name)?;
+        refuse_needed(&reached(location, settings, storage).await?, name, &time::stamp(now))?;
     }
     take_away(location, settings, storage, name).await
 }
@@ -42,9 +45,12 @@ pub(super) async fn take_away(
 }
 
 /// `listed` are all of them, the oldest first.
-fn refuse_needed(listed: &[Listed], name: &str) -> Result<()> {
+fn refuse_needed(listed: &[Listed], name: &str, now: &str) -> Result<()> {
     let Some(one) = listed.iter().find(|it| it.name == name) else { return Ok(()) };
-    let newest = listed.iter().rev().find(|it| it.trust.is_verified());
+    let is_ahead = |it: &&Listed| it.manifest.as_ref().is_some_and(|it| *it.created_at > *now);
+    let verified = || listed.iter().rev().filter(|it| it.trust.is_verified());
+    // One of a clock that was ahead is the newest only where there is no other.
+    let newest = verified().find(|it| !is_ahead(it)).or_else(|| verified().next());
     let name = name.to_owned();
     let refused: Option<Error> = match newest {
         _ if one.pinned => Some(BackupError::Pinned { name }.into()),

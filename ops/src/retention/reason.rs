@@ -26,6 +26,8 @@ pub enum Reason {
     /// Not in the record of this database: it may be another's. Reading it back puts it there if it
     /// is of this history.
     Unknown,
+    /// Dated later than now: the clock was ahead, or is behind.
+    Ahead,
 }
 
 /// What a rule counts.
@@ -53,6 +55,7 @@ impl fmt::Display for Reason {
             Self::NoneVerifiedSince => f.write_str("not verified, and no newer one is"),
             Self::NotVerified(span) => write!(f, "not verified, kept for {span}"),
             Self::Unknown => f.write_str("unknown to this database"),
+            Self::Ahead => f.write_str("dated later than now"),
         }
     }
 }

@@ -10,16 +10,10 @@ use super::{Count, Period, Policy, Reason};
 /// Each rule goes from the newest to the oldest and takes the first of each period that has one,
 /// until it has taken as many as it may. One that has some to spare takes the oldest of all too,
 /// so that what is kept reaches back as far as it can.
-pub(super) fn reasons(
-    verified: &[DateTime<Utc>],
-    policy: &Policy,
-    now: DateTime<Utc>,
-) -> Vec<Vec<Reason>> {
-    // One of a clock that was ahead is not what others are measured by.
-    let latest = verified.iter().find(|it| **it < now).copied();
+pub(super) fn reasons(verified: &[DateTime<Utc>], policy: &Policy) -> Vec<Vec<Reason>> {
     let within = policy.keep_within.filter(|it| !it.is_zero());
     let within = within.map(|span| {
-        let start = latest.map(|it| span.before(it, policy.time_zone));
+        let start = verified.first().map(|it| span.before(*it, policy.time_zone));
         (span, start.unwrap_or(DateTime::<Utc>::MIN_UTC))
     });
 

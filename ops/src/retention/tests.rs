@@ -195,13 +195,13 @@ fn days_are_those_of_the_time_zone() {
     assert_eq!((in_zone("UTC"), in_zone("Europe/Berlin")), ("a goes".into(), "b goes".into()));
 }
 
-/// The 1st of January 2027 is a Friday, in week 53 of 2026.
+/// The 1st of January 2021 is a Friday, in week 53 of 2020.
 #[test]
 fn weeks_go_on_over_the_end_of_a_year() {
     let lines = [
-        ("a", "2026-12-27T10:00:00Z", "v"),
-        ("b", "2026-12-28T10:00:00Z", "v"),
-        ("c", "2027-01-01T10:00:00Z", "v"),
+        ("a", "2020-12-27T10:00:00Z", "v"),
+        ("b", "2020-12-28T10:00:00Z", "v"),
+        ("c", "2021-01-01T10:00:00Z", "v"),
     ];
 
     insta::assert_snapshot!(decided(&lines, &policy(r#"{"keep_weekly": 2}"#)), @r"
@@ -212,13 +212,19 @@ fn weeks_go_on_over_the_end_of_a_year() {
 }
 
 #[test]
-fn the_clock_of_one_that_is_ahead_does_not_age_the_others() {
-    let lines = [("good", "2026-05-02T10:00:00Z", "v"), ("ahead", "2030-01-01T10:00:00Z", "v")];
+fn one_that_is_dated_later_than_now_pushes_out_nobody() {
+    let lines = [
+        ("old", "2026-04-02T10:00:00Z", "v"),
+        ("good", "2026-05-02T10:00:00Z", "v"),
+        ("ahead", "2030-01-01T10:00:00Z", "v"),
+    ];
 
-    insta::assert_snapshot!(decided(&lines, &policy(r#"{"keep_within": "1d"}"#)), @r"
-    ahead: within 1d; newest backup; newest verified backup
-    good: within 1d
-    ");
+    for rule in ["{\"keep_last\": 1}", "{\"keep_within\": \"1d\"}"] {
+        let decided = decided(&lines, &policy(rule));
+
+        assert!(decided.starts_with("ahead: dated later than now\ngood: "), "{decided}");
+        assert!(decided.contains("newest backup; newest verified backup\nold goes"), "{decided}");
+    }
 }
 
 #[test]
