@@ -25,6 +25,7 @@ use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 mod encryption;
 mod jobs;
+mod lists;
 mod retention;
 mod s3;
 mod sections;
@@ -136,6 +137,7 @@ pub(crate) fn load(flags: &Flags) -> Result<Loaded, ConfigError> {
     let sources_namespace = figment.extract_inner("namespace").unwrap_or_default();
     figment = figment.merge(Values::of_flags(flags));
 
+    lists::refuse_lists(&figment)?;
     let config: Config = figment.extract().map_err(|error| explain(&figment, error))?;
     let loaded = Loaded { config, root, sources_namespace, figment };
     loaded.validate()?;

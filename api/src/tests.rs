@@ -203,7 +203,7 @@ fn jobs(root: PathBuf) -> job::Setup {
     });
     let lease = Duration::from_secs(3600);
     job::Setup {
-        jobs: job::read(&declared, &[]).unwrap(),
+        jobs: job::read(&declared, &[], true).unwrap(),
         ground: job::Ground {
             location: Location::Sqlite(root.join("setpoint.db")),
             settings: SETTINGS,

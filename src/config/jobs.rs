@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use setpoint_ops::job::{self, Declared, Job};
 use validator::Validate;
 
+use super::lists::no_section;
 use super::wrong::called;
 use super::{ConfigError, Loaded, explained};
 
@@ -33,7 +34,11 @@ pub(super) fn declared(loaded: &Loaded) -> Result<Vec<Job>, Vec<ConfigError>> {
     let config = &loaded.config;
     let (mut declared, mut places, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
     for (at, one) in config.job.iter().enumerate() {
-        match one.deserialize::<Declared>() {
+        let read = match one.as_array() {
+            Some(_) => Err(no_section()),
+            None => one.deserialize::<Declared>(),
+        };
+        match read {
             Ok(one) => {
                 declared.push(one);
                 places.push(at);
@@ -41,7 +46,8 @@ pub(super) fn declared(loaded: &Loaded) -> Result<Vec<Job>, Vec<ConfigError>> {
             Err(error) => wrong.extend(explained(&loaded.figment, error, &format!("job.{at}"))),
         }
     }
-    let read = job::read(&declared, &config.jobs.webhook_hosts);
+    let has_rules = config.backups.retention.is_some() || config.revisions.is_some();
+    let read = job::read(&declared, &config.jobs.webhook_hosts, has_rules);
     let jobs = read.unwrap_or_else(|faults| {
         wrong.extend(faults.into_iter().map(|it| ConfigError::Invalid {
             key: called(&loaded.figment, &format!("job.{}.{}", places[it.at], it.field)),

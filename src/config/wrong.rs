@@ -98,7 +98,13 @@ impl Wanted {
             }
             Self::List => format!("give a list, as in {name} = [\"…\"]"),
             Self::Section if key == "setpoint" => "give names with values".to_owned(),
-            Self::Section => format!("write [{key}], and what belongs to it below"),
+            Self::Section => match key.split('.').collect::<Vec<_>>()[..] {
+                [kind @ ("job" | "source"), _] => {
+                    format!("write [[{kind}]], with two brackets, above each")
+                }
+                ["source", ..] => format!("give a section in braces, as in {name} = {{ … }}"),
+                _ => format!("write [{key}], and what belongs to it below"),
+            },
             Self::Number(first, last) => {
                 format!("give a whole number without quotes, from {first} to {last}")
             }

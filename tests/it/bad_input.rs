@@ -1,5 +1,8 @@
 //! What else people get wrong: files, flags, setpoint.toml. Nothing is ever changed.
 
+use std::fs;
+use std::path::Path;
+
 use insta::assert_snapshot;
 
 use crate::world::World;
@@ -234,6 +237,16 @@ fn a_mistake_in_setpoint_toml_is_told_in_words() {
         "[log]\nformat = 5",
         "[[source]]\nnamespace = 'a'",
         "[[source]]\npath = 'f.yaml'\nprefix = 5",
+        "revisions = [1]",
+        "[backups]\nretention = [1]",
+        "[backups]\ns3 = ['x']",
+        "[backups]\nencryption = [['age1']]",
+        "sqlite = [5]\nserver = []",
+        "source = [['f.yaml']]",
+        "job = [['a', '@daily']]",
+        "namespaces = ['a']",
+        "[namespaces]\na = [['site']]",
+        "[[source]]\npath = 'f.yaml'\nconvert = { a = ['integer'] }",
     ];
     let world = World::sqlite();
     let told = mistakes.map(|it| {
@@ -284,6 +297,16 @@ fn a_mistake_in_setpoint_toml_is_told_in_words() {
     `log.format` is a number, and not a text; give a text in quotes, as in format = "…"
     `source number 1` has no `path`; say path = … there
     `source f.yaml: prefix` is a number, and not a text; give a text in quotes, as in prefix = "…"
+    `revisions` is a list, and not a section; write [revisions], and what belongs to it below
+    `backups.retention` is a list, and not a section; write [backups.retention], and what belongs to it below
+    `backups.s3` is a list, and not a section; write [backups.s3], and what belongs to it below
+    `backups.encryption` is a list, and not a section; write [backups.encryption], and what belongs to it below
+    the configuration has 2 wrong values; mend them
+    `source number 1` is a list, and not a section; write [[source]], with two brackets, above each
+    `job number 1` is a list, and not a section; write [[job]], with two brackets, above each
+    `namespaces` is a list, and not a section; write [namespaces], and what belongs to it below
+    `namespaces.a` is a list, and not a section; write [namespaces.a], and what belongs to it below
+    `source f.yaml: convert.a` is a list, and not a section; give a section in braces, as in a = { … }
     "#);
 }
 
@@ -370,6 +393,57 @@ fn a_retention_policy_that_keeps_nothing_is_refused() {
     ");
 }
 
+/// The sections of examples/setpoint.toml, commented out or not, with what is in each.
+fn example_sections() -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/setpoint.toml");
+    let mut sections = vec![(String::new(), String::new())];
+    for line in fs::read_to_string(path).unwrap().lines() {
+        match line.trim_start_matches("# ").strip_prefix('[').and_then(|it| it.split_once(']')) {
+            Some((name, _)) => sections.push((name.replace('[', ""), String::new())),
+            None => sections.last_mut().unwrap().1.push_str(&format!("{line}\n")),
+        }
+    }
+    sections
+}
+
+#[test]
+fn every_key_of_setpoint_toml_is_in_the_example() {
+    let (world, sections) = (World::sqlite(), example_sections());
+    let is_word = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    for (name, text) in &sections {
+        let header = match name.as_str() {
+            "" => String::new(),
+            "job" | "source" => format!("[[{name}]]"),
+            name => format!("[{name}]"),
+        };
+        world.write("setpoint.toml", format!("{header}\nno_such_key = 1\n"));
+        let refusal = world.refusal(&["config", "show"]);
+
+        let known = refusal.split("known here: ").nth(1).unwrap_or_else(|| panic!("{refusal}"));
+        for key in known.trim_end_matches("; nothing was done").split(", ") {
+            let whole = if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+            let below = format!("{whole}.");
+            let is_section = |it: &String| *it == whole || it.starts_with(&below);
+            let is_there = text.split(|it| !is_word(it)).any(|it| it == key)
+                || sections.iter().any(|it| is_section(&it.0));
+            assert!(is_there, "`{whole}` is not in examples/setpoint.toml");
+        }
+    }
+}
+
+#[test]
+fn a_list_is_refused_wherever_a_section_is_meant() {
+    let world = World::sqlite();
+    for (name, _) in example_sections().into_iter().skip(1) {
+        let list = if matches!(name.as_str(), "job" | "source") { "[['a']]" } else { "['a']" };
+        world.write("setpoint.toml", format!("{name} = {list}\n"));
+
+        let refusal = world.refusal(&["config", "show"]);
+
+        assert!(refusal.contains(" is a list, and not a section; "), "{name}: {refusal}");
+    }
+}
+
 #[test]
 fn an_undeclared_layer_is_refused() {
     let ran = in_a_world(|it| it.migrate("a: 1\n"), &["set", "a", "2", "--layer", "site"]);
@@ -391,8 +465,8 @@ fn an_importer_on_the_path_reads_a_format_of_its_own() {
     let script = "#!/bin/sh\nwhile IFS='=' read -r name value; do\n\
                   printf '{\"key\": \"%s\", \"value\": \"%s\"}\\n' \"$name\" \"$value\"\ndone\n";
     world.write("bin/setpoint-import-ini", script);
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(world.path("bin/setpoint-import-ini"), mode).unwrap();
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(world.path("bin/setpoint-import-ini"), mode).unwrap();
     world.write("a.ini", "name=desk\n");
     let path = format!("{}:{}", world.path("bin").display(), std::env::var("PATH").unwrap());
     let ran = world.end(world.command(&["migrate", "a.ini"]).env("PATH", path).spawn().unwrap());

@@ -54,7 +54,7 @@ fn job(change: impl FnOnce(&mut Declared)) -> Job {
         ..Declared::default()
     };
     change(&mut declared);
-    read(&[declared], &[]).unwrap().remove(0)
+    read(&[declared], &[], true).unwrap().remove(0)
 }
 
 /// A job of a database, run by the library, with a clock that the tests set.

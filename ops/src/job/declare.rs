@@ -49,16 +49,20 @@ pub struct Fault {
 /// More would be tried for days.
 const MOST_RETRIES: u32 = 20;
 
-/// Reads what is declared; `webhook_hosts` are those that may be told. With a fault there is no
-/// job.
+/// Reads what is declared; `webhook_hosts` are those that may be told, and `has_rules` says whether
+/// some rules tell what `retention` may remove. With a fault there is no job.
 ///
 /// # Errors
 ///
 /// Every fault of every one.
-pub fn read(declared: &[Declared], webhook_hosts: &[String]) -> Result<Vec<Job>, Vec<Fault>> {
+pub fn read(
+    declared: &[Declared],
+    webhook_hosts: &[String],
+    has_rules: bool,
+) -> Result<Vec<Job>, Vec<Fault>> {
     let (mut jobs, mut faults, mut names) = (Vec::new(), Vec::new(), HashSet::new());
     for (at, one) in declared.iter().enumerate() {
-        let mut reading = Reading { at, webhook_hosts, faults: &mut faults };
+        let mut reading = Reading { at, webhook_hosts, has_rules, faults: &mut faults };
         if !names.insert(&one.name) {
             let reason = format!("there are two jobs `{}`", one.name);
             reading.fault("name", reason, "give one of them another name");
@@ -71,6 +75,7 @@ pub fn read(declared: &[Declared], webhook_hosts: &[String]) -> Result<Vec<Job>,
 struct Reading<'a> {
     at: usize,
     webhook_hosts: &'a [String],
+    has_rules: bool,
     faults: &'a mut Vec<Fault>,
 }
 
@@ -157,6 +162,10 @@ impl Reading<'_> {
                 return None;
             }
         };
+        if matches!(verb, Verb::Retention) && !self.has_rules {
+            let reason = "`retention` has no rules, and would remove nothing".to_owned();
+            self.fault("verb", reason, "say what stays, in [backups.retention] or [revisions]");
+        }
         if declared.webhook.is_some() && !matches!(verb, Verb::Drift { .. }) {
             let reason = format!("`{verb}` tells nobody");
             self.fault("webhook", reason, "leave it out, or choose the verb drift");

@@ -158,6 +158,7 @@ fn a_bad_job_stops_only_what_has_to_do_with_jobs() {
         "cron = 5\nverb = 'backup'",
         "cron = '@daily'",
         "cron = '@daily'\nverb = 'backup'\nverbs = 'backup'",
+        "cron = '@daily'\nverb = 'retention'",
     ];
     for bad in bad {
         world.write("setpoint.toml", format!("[[job]]\nname = 'night'\n{bad}\n"));
@@ -176,6 +177,22 @@ fn a_bad_job_stops_only_what_has_to_do_with_jobs() {
         }
         let doctor = world.run(&["doctor"]);
         assert!(doctor.status == 1 && doctor.stdout.contains("WRONG  `job night"), "{doctor}");
+    }
+}
+
+#[test]
+fn a_job_that_has_no_rules_for_what_it_removes_is_told_before_it_runs() {
+    let world = World::sqlite();
+    let declare = |rules: &str| {
+        let job = "[[job]]\nname = 'tidy'\ncron = '@daily'\nverb = 'retention'\n";
+        world.write("setpoint.toml", format!("{job}{rules}"));
+    };
+
+    declare("");
+    assert_snapshot!(world.refusal(&["config", "show"]), @"1 config::invalid; `job tidy: verb` in setpoint.toml: `retention` has no rules, and would remove nothing; say what stays, in [backups.retention] or [revisions]; nothing was done");
+    for rules in ["[backups.retention]\nkeep_last = 1\n", "[revisions]\nkeep_last = 1\n"] {
+        declare(rules);
+        world.ok(&["config", "show"]);
     }
 }
 

@@ -2,7 +2,7 @@ use super::{Declared, read};
 use crate::job::Job;
 
 fn faults(declared: &[Declared]) -> String {
-    let faults = read(declared, &["hooks.example".to_owned()]).unwrap_err();
+    let faults = read(declared, &["hooks.example".to_owned()], true).unwrap_err();
     let line = |it: &super::Fault| format!("{}.{}: {}; {}", it.at, it.field, it.reason, it.help);
     faults.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -54,14 +54,15 @@ fn a_jitter_is_shorter_than_the_time_between_two_runs() {
         ..good()
     };
 
-    assert!(read(&[job("5m")], &[]).is_ok());
+    assert!(read(&[job("5m")], &[], true).is_ok());
     insta::assert_snapshot!(faults(&[job("301s")]), @"0.jitter: a jitter of 301 s is longer than the 300 s between two runs; give a shorter one");
 }
 
 #[test]
 fn every_verb_is_known_by_its_name() {
     for verb in super::Verb::NAMES {
-        let job: Job = read(&[Declared { verb: verb.into(), ..good() }], &[]).unwrap().remove(0);
+        let job: Job =
+            read(&[Declared { verb: verb.into(), ..good() }], &[], true).unwrap().remove(0);
         assert_eq!(job.verb.as_str(), verb);
     }
 }
@@ -90,6 +91,6 @@ fn a_webhook_leads_to_a_host_that_is_allowed_and_is_for_drift_alone() {
     4.webhook: it is no URL; give an https URL of a host in [jobs] webhook_hosts, or env:NAME
     ");
     let good = [job("drift", "https://hooks.example/x"), job("drift", "env:HOOK")];
-    let shown = format!("{:?}", read(&good, &["hooks.example".to_owned()]).unwrap());
+    let shown = format!("{:?}", read(&good, &["hooks.example".to_owned()], true).unwrap());
     assert!(!shown.contains("hooks.example/x"), "{shown}");
 }

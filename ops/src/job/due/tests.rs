@@ -11,7 +11,7 @@ fn job(cron: &str, missed: &str) -> Job {
         missed: Some(missed.into()),
         ..Declared::default()
     };
-    read(&[declared], &[]).unwrap().remove(0)
+    read(&[declared], &[], true).unwrap().remove(0)
 }
 
 /// A minute of 1 May 2026.
