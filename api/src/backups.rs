@@ -127,10 +127,8 @@ impl Backups {
             let (location, settings) = (service.live.location(), service.setup.load().database);
             let storage = storage(&service);
             let removed =
-                backup::remove(location, settings, &storage, &name, is_forced, now()).await;
-            service.answer(removed)?;
-            tracing::info!(backup = *name, actor = &*actor, "removed a backup");
-            Ok(())
+                backup::remove(location, settings, &storage, &name, is_forced, false, &actor).await;
+            service.answer(removed)
         };
         self.alone(work).await?;
         Ok(Removed::Done)

@@ -274,10 +274,12 @@ fn status_of_backup(error: &BackupError) -> StatusCode {
         | BackupError::NoSuchKeys { .. } => StatusCode::NOT_FOUND,
         BackupError::Exists { .. }
         | BackupError::LastVerified { .. }
+        | BackupError::NotRecorded { .. }
         | BackupError::Overtaken
         | BackupError::Pinned { .. } => StatusCode::CONFLICT,
         BackupError::BadKeyFile { .. }
         | BackupError::NoKey { .. }
+        | BackupError::NoKeyFile { .. }
         | BackupError::NoRoom { .. }
         | BackupError::NoBucket { .. }
         | BackupError::NoCredentials { .. }
@@ -286,7 +288,9 @@ fn status_of_backup(error: &BackupError) -> StatusCode {
         | BackupError::StoreUnreachable { .. }
         | BackupError::WrongKey { .. }
         | BackupError::WrongRegion { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        BackupError::NotVerified { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        BackupError::NotVerified { .. } | BackupError::PartlyPruned { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

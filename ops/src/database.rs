@@ -448,7 +448,7 @@ pub(crate) fn steps() -> Vec<String> {
 /// [`Error::NotADatabase`] if the file is something else, [`Error::Database`].
 pub async fn schema(database: &Database) -> Result<Schema> {
     let known = steps();
-    let applied = applied(database).await.map_err(|error| error.at(&database.place))?;
+    let applied = applied(&database.connection).await.map_err(|error| error.at(&database.place))?;
     Ok(Schema {
         pending: known.iter().filter(|it| !applied.contains(it)).cloned().collect(),
         unknown: applied.iter().filter(|it| !known.contains(it)).cloned().collect(),
@@ -456,13 +456,12 @@ pub async fn schema(database: &Database) -> Result<Schema> {
     })
 }
 
-async fn applied(database: &Database) -> Result<Vec<String>> {
-    let exists = match database.backend() {
+async fn applied(connection: &impl ConnectionTrait) -> Result<Vec<String>> {
+    let exists = match connection.get_database_backend() {
         DbBackend::Postgres => "SELECT 1 WHERE to_regclass('setpoint_migration') IS NOT NULL",
         _ => "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'setpoint_migration'",
     };
-    let connection = &database.connection;
-    let exists = Statement::from_string(database.backend(), exists);
+    let exists = Statement::from_string(connection.get_database_backend(), exists);
     if connection.query_one_raw(exists).await?.is_none() {
         return Ok(Vec::new());
     }
@@ -507,17 +506,54 @@ async fn run_steps(database: &Database, count: Option<u32>) -> Result<()> {
     transaction.commit().await.map_err(|it| at(it.into()))
 }
 
-/// Takes the newest `steps` steps back, with the data that lies in their tables.
+/// Takes the newest `steps` steps back, with the data that lies in their tables. Returns how many
+/// there were.
 ///
 /// # Errors
 ///
-/// [`Error::Locked`], [`Error::Database`]; nothing has changed then.
-pub async fn down(database: &Database, steps: u32) -> Result<()> {
+/// [`Error::NewerDatabase`], [`Error::NoWayBack`], [`Error::Locked`], [`Error::Database`]; nothing
+/// has changed then.
+pub async fn down(database: &Database, steps: u32) -> Result<usize> {
     let at = |error: Error| error.at(&database.place);
     let transaction = database.begin().await?;
     lock_schema(&transaction).await.map_err(at)?;
+    let newest = refuse_down(&transaction, &database.place, steps).await.map_err(at)?;
     Migrator::down(&transaction, Some(steps)).await.map_err(|it| at(it.into()))?;
-    transaction.commit().await.map_err(|it| at(it.into()))
+    transaction.commit().await.map_err(|it| at(it.into()))?;
+    Ok(newest)
+}
+
+/// The step that holds what is left of removed revisions: without it a history would answer falsely.
+const PRUNED: &str = "m20261121_000010_prune";
+
+/// Refuses to take the newest `steps` steps of the database `place` back if something would be lost
+/// that the steps that are left rely on. Returns how many there are of so many.
+///
+/// # Errors
+///
+/// [`Error::NewerDatabase`], [`Error::NoWayBack`], [`Error::Database`].
+pub(crate) async fn refuse_down(
+    connection: &impl ConnectionTrait,
+    place: &str,
+    steps: u32,
+) -> Result<usize> {
+    let (known, applied) = (self::steps(), applied(connection).await?);
+    if let Some(step) = applied.iter().find(|it| !known.contains(it)) {
+        return Err(Error::NewerDatabase { place: place.to_owned(), step: step.clone() });
+    }
+    let newest = applied.iter().rev().take(usize::try_from(steps).unwrap_or(usize::MAX));
+    if newest.clone().any(|it| it == PRUNED) {
+        let count = "SELECT CAST(coalesce(sum(last - first + 1), 0) AS bigint) FROM pruned";
+        let count = Statement::from_string(connection.get_database_backend(), count);
+        let removed: i64 = match connection.query_one_raw(count).await? {
+            Some(row) => row.try_get_by_index(0)?,
+            None => 0,
+        };
+        if removed > 0 {
+            return Err(Error::NoWayBack { place: place.to_owned(), removed });
+        }
+    }
+    Ok(newest.count())
 }
 
 /// PostgreSQL lets two processes create the same table at once, and one of them fails.

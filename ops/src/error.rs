@@ -415,6 +415,19 @@ pub enum Error {
     #[diagnostic(code(database::no_folder), help("make it first, or check --database"))]
     NoFolder { path: PathBuf },
 
+    #[error(
+        "retention has removed {removed} revisions from {place}, and an older version cannot know it"
+    )]
+    #[diagnostic(
+        code(database::no_way_back),
+        help(
+            "nothing was changed; there is no way back over removed revisions: have the older version \
+             restore a backup of before into a new database, such as the one that was taken before \
+             the steps were run (`setpoint backup list`)"
+        )
+    )]
+    NoWayBack { place: String, removed: i64 },
+
     #[error("there is no database at {place}")]
     #[diagnostic(
         code(database::missing),
@@ -436,7 +449,7 @@ pub enum Error {
     )]
     NewerDatabase { place: String, step: String },
 
-    #[error("{place} was made by an older Setpoint: {pending} steps are missing")]
+    #[error("{place} was made by an older Setpoint: {}", steps_missing(*pending))]
     #[diagnostic(code(database::older), help("`setpoint database up` brings it up to date"))]
     OlderDatabase { place: String, pending: usize },
 
@@ -704,7 +717,7 @@ impl Error {
     }
 
     /// The error in one line: with its cause, or the first fault of a file.
-    pub(crate) fn in_a_line(&self) -> String {
+    pub fn in_a_line(&self) -> String {
         if let Self::Import(error) = self
             && let Some((place, message)) = error.faults().into_iter().next()
         {
@@ -716,8 +729,20 @@ impl Error {
         }
     }
 
+    /// Whether it says that a backup is damaged, and not only that it could not be looked at.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Backup(BackupError::Damaged { .. }))
+    }
+
     pub(crate) fn unwritable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Unwritable { path: path.into(), source }
+    }
+}
+
+fn steps_missing(pending: usize) -> String {
+    match pending {
+        1 => "1 step is missing".to_owned(),
+        _ => format!("{pending} steps are missing"),
     }
 }
 

@@ -1,6 +1,7 @@
 use chrono::Utc;
 use clap::Subcommand;
-use miette::miette;
+use miette::{Diagnostic as _, miette};
+use serde::Serialize;
 use setpoint_ops::apply::Channel;
 use setpoint_ops::backup::{
     self, Checked, Kind, Listed, Manifest, Moment, Restore, Storage, Verified, Wish,
@@ -44,6 +45,35 @@ pub(super) enum Command {
         all: bool,
     },
     Restore(RestoreArgs),
+    /// Remove one backup, for good
+    ///
+    /// One that is pinned stays, and the newest that is known to restore, unless it is forced.
+    Remove {
+        /// Which one
+        name: String,
+
+        /// Remove it whatever it is
+        #[arg(long)]
+        force: bool,
+
+        /// Say whether it may go, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Keep a backup whatever the retention says
+    Pin {
+        /// Which one
+        name: String,
+    },
+    /// Let the retention decide on a backup again
+    Unpin {
+        /// Which one
+        name: String,
+    },
     /// Remove the backups that no rule of [backups.retention] keeps, and say why the others stay
     ///
     /// Only those that were read back whole count. The newest of all, the newest that was read
@@ -107,6 +137,11 @@ pub(super) async fn run(context: &Context, command: Command) -> miette::Result<E
         Command::List => list(context).await,
         Command::Verify { names, all } => verify(context, names, all).await,
         Command::Restore(args) => restore(context, args).await,
+        Command::Remove { name, force, dry_run, yes } => {
+            remove(context, &name, force, dry_run, yes).await
+        }
+        Command::Pin { name } => pin(context, &name, true).await,
+        Command::Unpin { name } => pin(context, &name, false).await,
         Command::Prune { dry_run, yes } => prune(context, dry_run, yes).await,
     }
 }
@@ -197,7 +232,7 @@ fn size(bytes: u64) -> String {
     match unit {
         0 => format!("{bytes} B"),
         _ => {
-            let tenths = bytes / ((1 << (10 * unit)) / 10);
+            let tenths = (u128::from(bytes) * 10) >> (10 * unit);
             format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit as usize])
         }
     }
@@ -208,8 +243,7 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
     let storage = storage(context);
     let names = if all { None } else { Some(names) };
     let is_one = names.as_ref().is_some_and(|it| it.len() == 1);
-    let mut verified = Vec::new();
-    let mut bad = 0;
+    let (mut results, mut bad, mut unchecked) = (Vec::new(), 0, Vec::new());
     let told = |name: &str, checked: Result<Checked, Error>| -> miette::Result<()> {
         match checked {
             Ok(one) => {
@@ -219,12 +253,18 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
                     console::show(format_args!("{name}: whole, revision {revision}, {size}\n"))?;
                 }
                 tell_problems(name, &one.problems);
-                verified.push(one);
+                results.push(Outcome::Whole(Box::new(one)));
             }
             Err(error) if is_one => return Err(error.into()),
             Err(error) => {
-                bad += 1;
-                console::tell(format_args!("{name}: {error}"));
+                let (is_damaged, problem) = (error.is_damage(), error.in_a_line());
+                console::tell(format_args!("{name}: {problem}"));
+                let name = name.to_owned();
+                results.push(Outcome::Failed { name, problem, damaged: is_damaged });
+                match is_damaged {
+                    true => bad += 1,
+                    false => unchecked.push(error),
+                }
             }
         }
         Ok(())
@@ -232,17 +272,42 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
     let verifying = backup::verify_each(&location, settings, &storage, names, Utc::now, told);
     let count = verifying.await?;
     if context.json {
-        console::show_json(&verified)?;
+        console::show_json(&results)?;
     }
-    match bad {
-        0 => Ok(Exit::Done),
-        _ => Err(miette!(
-            code = "backup::not_whole",
-            help = "restore from another one, and take a new one: `setpoint backup create`",
-            "{bad} of {} cannot be restored",
-            console::counted(count, "backup")
+    let of = console::counted(count, "backup");
+    match (bad, unchecked.first()) {
+        (0, None) => Ok(Exit::Done),
+        (0, Some(first)) => Err(miette!(
+            code = "backup::not_checked",
+            help = first.help().map_or_else(String::new, |it| it.to_string()),
+            "{} of {of} could not be checked: that says nothing of them",
+            unchecked.len()
         )),
+        (bad, _) => {
+            let besides = match unchecked.len() {
+                0 => String::new(),
+                unchecked => format!(", and {unchecked} could not be checked"),
+            };
+            Err(miette!(
+                code = "backup::not_whole",
+                help = "restore from another one, and take a new one: `setpoint backup create`",
+                "{bad} of {of} cannot be restored{besides}"
+            ))
+        }
     }
+}
+
+/// What came of reading a backup back.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Whole(Box<Checked>),
+    Failed {
+        name: String,
+        problem: String,
+        /// Or it could not be looked at.
+        damaged: bool,
+    },
 }
 
 /// What was wrong already when the backup `name` was taken.
@@ -258,6 +323,51 @@ fn tell_problems(name: &str, problems: &[String]) {
     if problems.len() > SHOWN {
         console::tell(format_args!("  and {} more", problems.len() - SHOWN));
     }
+}
+
+async fn remove(
+    context: &Context,
+    name: &str,
+    is_forced: bool,
+    is_dry: bool,
+    yes: bool,
+) -> miette::Result<Exit> {
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let (storage, by) = (storage(context), context.author(None).actor);
+    let remove = async |is_dry| {
+        backup::remove(&location, settings, &storage, name, is_forced, is_dry, &by).await
+    };
+    remove(true).await?;
+    if !is_dry {
+        let question = format!("Remove backup {name} from {}, for good?", storage.place());
+        console::confirm(&question, yes)?;
+        remove(false).await?;
+    }
+    if context.json {
+        #[derive(Serialize)]
+        struct Removed<'a> {
+            name: &'a str,
+            removed: bool,
+        }
+        console::show_json(&Removed { name, removed: !is_dry })?;
+        return Ok(Exit::Done);
+    }
+    let done = if is_dry { "would be removed" } else { "removed" };
+    console::tell(format_args!("{name} {done}"));
+    Ok(Exit::Done)
+}
+
+async fn pin(context: &Context, name: &str, is_pinned: bool) -> miette::Result<Exit> {
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    let storage = storage(context);
+    let listed = backup::pin(&location, settings, &storage, name, is_pinned, Utc::now()).await?;
+    if context.json {
+        console::show_json(&listed)?;
+        return Ok(Exit::Done);
+    }
+    let done = if is_pinned { "stays whatever the rules say" } else { "is pinned no more" };
+    console::tell(format_args!("{name} {done}"));
+    Ok(Exit::Done)
 }
 
 async fn prune(context: &Context, is_dry: bool, yes: bool) -> miette::Result<Exit> {
@@ -405,4 +515,20 @@ async fn restore_all(
     }
     console::tell(format_args!("revision {} of epoch {}", done.revision, done.epoch));
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn a_size_is_that_of_its_unit_to_a_tenth() {
+        let sizes = [0, 1023, 1024, 27_136, 30_720, 1 << 20, (1 << 20) - 1, 3 << 29, u64::MAX];
+
+        let told = sizes.map(size);
+
+        let expected = ["0 B", "1023 B", "1.0 KiB", "26.5 KiB", "30.0 KiB", "1.0 MiB"];
+        assert_eq!(told[..6], expected);
+        assert_eq!(told[6..], ["1023.9 KiB", "1.5 GiB", "16777215.9 TiB"]);
+    }
 }

@@ -1,7 +1,9 @@
 use chrono::Utc;
 use clap::Subcommand;
+use miette::{Diagnostic as _, miette};
 use serde::Serialize;
-use setpoint_ops::backup::{self, Stepped};
+use setpoint_ops::Error;
+use setpoint_ops::backup::{self, BackupError, Stepped};
 use setpoint_ops::database::{self, Access};
 
 use super::{Context, Exit};
@@ -76,26 +78,46 @@ async fn up(context: &Context, no_backup: bool) -> miette::Result<Exit> {
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let storage = (!no_backup).then(|| context.loaded.storage());
     let author = context.author(None);
-    let done = backup::up(&location, settings, storage.as_ref(), &author, Utc::now()).await?;
-    let place = location.name();
+    let done = backup::up(&location, settings, storage.as_ref(), &author, Utc::now()).await;
+    show_steps(context, location.name(), done.map_err(without_a_backup)?, "run")
+}
+
+fn show_steps(
+    context: &Context,
+    database: String,
+    stepped: Stepped,
+    what: &str,
+) -> miette::Result<Exit> {
+    #[derive(Serialize)]
+    struct Steps {
+        database: String,
+        #[serde(flatten)]
+        stepped: Stepped,
+    }
     if context.json {
-        #[derive(Serialize)]
-        struct Up {
-            database: String,
-            #[serde(flatten)]
-            stepped: Stepped,
-        }
-        console::show_json(&Up { database: place, stepped: done })?;
+        console::show_json(&Steps { database, stepped })?;
         return Ok(Exit::Done);
     }
-    tell_backup(done.backup.as_ref());
-    console::tell(format_args!("{place}: {} run", console::counted(done.steps, "step")));
+    if let Some(name) = &stepped.backup {
+        console::tell(format_args!("what was there before is in backup {name}"));
+    }
+    let steps = console::counted(stepped.steps, "step");
+    console::tell(format_args!("{database}: {steps} {what}"));
     Ok(Exit::Done)
 }
 
-fn tell_backup(name: Option<&String>) {
-    if let Some(name) = name {
-        console::tell(format_args!("what was there before is in backup {name}"));
+/// Where only the backup is in the way, there is a way without.
+fn without_a_backup(error: Error) -> miette::Report {
+    match &error {
+        Error::Backup(BackupError::NoCredentials { .. }) => {
+            let help = error.help().map_or_else(String::new, |it| it.to_string());
+            miette!(
+                code = "backup::no_credentials",
+                help = format!("{help}; or take no backup first: --no-backup"),
+                "{error}"
+            )
+        }
+        _ => error.into(),
     }
 }
 
@@ -106,7 +128,7 @@ async fn down(context: &Context, steps: u32, no_backup: bool, yes: bool) -> miet
     console::confirm(&question, yes)?;
     let storage = (!no_backup).then(|| context.loaded.storage());
     let (author, now) = (context.author(None), Utc::now());
-    let safe = backup::down(&location, settings, storage.as_ref(), steps, &author, now).await?;
-    tell_backup(safe.as_ref());
-    Ok(Exit::Done)
+    let done = backup::down(&location, settings, storage.as_ref(), steps, &author, now).await;
+    let done = done.map_err(without_a_backup)?;
+    show_steps(context, place, done, "taken back")
 }

@@ -152,7 +152,7 @@ fn code(ran: &Ran) -> String {
 }
 
 /// The program's `command`, run by `tool`, which is a program and its arguments.
-fn run_by(world: &World, tool: &[&str], command: &Command) -> Ran {
+pub(crate) fn run_by(world: &World, tool: &[&str], command: &Command) -> Ran {
     world.end(started(behind(world, tool, command).stdin(Stdio::null())))
 }
 

@@ -21,6 +21,7 @@ on_both![
     a_job_removes_backups_and_revisions_and_tells_both,
     a_plan_that_may_have_been_applied_before_is_refused,
     the_last_good_value_of_a_key_that_is_kept_out_stays,
+    steps_that_hold_what_is_left_of_removed_revisions_stay,
 ];
 
 /// Eleven revisions, nine of them in a backup, under a policy that keeps two.
@@ -156,7 +157,7 @@ fn a_job_removes_backups_and_revisions_and_tells_both(world: &World) {
 
     let told = world.ok(&["jobs", "run", "tidy"]);
 
-    assert_snapshot!(told, @"1 kept, removed first; 6 revisions kept, 5 removed");
+    assert_snapshot!(told, @"backups: 1 kept, removed first; 6 revisions kept, 5 removed");
     assert_eq!(world.json(&["history", "--limit", "1"])[0]["actor"], "job:tidy");
     assert_sound(world);
 }
@@ -204,4 +205,22 @@ fn the_last_good_value_of_a_key_that_is_kept_out_stays(world: &World) {
 
     assert_eq!(numbers(world), "1 2 4 5 6 7", "{told}");
     assert_eq!(server.get("/api/settings/a").json()["value"], 2);
+}
+
+fn steps_that_hold_what_is_left_of_removed_revisions_stay(world: &World) {
+    pruned(world);
+    let backups = world.json(&["backup", "list"]).as_array().unwrap().len();
+
+    let ran = world.json(&["database", "down", "--steps", "1", "--no-backup", "--yes"]);
+    assert_eq!(ran["steps"], 1);
+    // The step after it is taken back already.
+    let refused = ["1", "2"].map(|it| world.refusal(&["database", "down", "--steps", it, "--yes"]));
+
+    assert_snapshot!(refused[0], @"1 database::no_way_back; retention has removed 5 revisions from [database], and an older version cannot know it; nothing was changed; there is no way back over removed revisions: have the older version restore a backup of before into a new database, such as the one that was taken before the steps were run (`setpoint backup list`)");
+    assert_eq!(refused[0], refused[1]);
+    world.ok(&["database", "up", "--no-backup"]);
+    assert_eq!(world.json(&["backup", "list"]).as_array().unwrap().len(), backups);
+    assert_sound(world);
+    let pruned = world.refusal(&["get", "d", "--at", "6"]);
+    assert!(pruned.starts_with("1 history::pruned;"), "{pruned}");
 }

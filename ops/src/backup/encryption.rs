@@ -66,7 +66,8 @@ impl Encryption {
     ///
     /// # Errors
     ///
-    /// [`BackupError::NoKey`], [`BackupError::WrongKey`], [`BackupError::BadKeyFile`].
+    /// [`BackupError::NoKey`], [`BackupError::WrongKey`], [`BackupError::NoKeyFile`],
+    /// [`BackupError::BadKeyFile`].
     pub fn refuse_without_key(&self) -> Result<()> {
         unlock(Some(self), &self.recipients, "the new backup").map(drop)
     }
@@ -184,7 +185,10 @@ fn identities(path: &Path) -> Result<Vec<x25519::Identity>> {
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let opened = file.and_then(|it| Ok((it.metadata()?, it)));
-    let (found, file) = opened.map_err(|error| bad(error.to_string()))?;
+    let (found, file) = opened.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => BackupError::NoKeyFile { path: path.to_owned() },
+        _ => bad(error.to_string()),
+    })?;
     if !found.is_file() {
         return Err(bad("it is no plain file".to_owned()).into());
     }

@@ -36,10 +36,27 @@ pub enum BackupError {
     )]
     Unknown { name: String },
 
+    #[error("there is no backup in {place}")]
+    #[diagnostic(
+        code(backup::none),
+        help("take one: `setpoint backup create`; or mend [backups] if there should be some")
+    )]
+    None { place: String },
+
+    #[error("this database does not know backup `{name}`")]
+    #[diagnostic(
+        code(backup::not_recorded),
+        help("nothing was changed; read it back first: `setpoint backup verify {name}`")
+    )]
+    NotRecorded { name: String },
+
     #[error("backup `{name}` is pinned")]
     #[diagnostic(
         code(backup::pinned),
-        help("it was not removed; say force=true if it has to go all the same")
+        help(
+            "it was not removed; unpin it first, or say --force (over HTTP force=true) if it has to \
+             go all the same"
+        )
     )]
     Pinned { name: String },
 
@@ -47,11 +64,21 @@ pub enum BackupError {
     #[diagnostic(
         code(backup::last_verified),
         help(
-            "it was not removed; take a newer one first, or say force=true if it has to go all \
-             the same"
+            "it was not removed; take a newer one first, or say --force (over HTTP force=true) if \
+             it has to go all the same"
         )
     )]
     LastVerified { name: String },
+
+    #[error("removed {removed}; but {name} cannot be removed: {reason}")]
+    #[diagnostic(
+        code(backup::partly_pruned),
+        help(
+            "those that were removed are gone, the others stay; look at its owner, mode and \
+             attributes, or at the store, and prune again"
+        )
+    )]
+    PartlyPruned { removed: String, name: String, reason: String },
 
     #[error("backup `{name}` is damaged: {reason}")]
     #[diagnostic(
@@ -163,6 +190,16 @@ pub enum BackupError {
         )
     )]
     BadKeyFile { path: PathBuf, reason: String },
+
+    #[error("there is no file {}, where the key of backups should be", path.display())]
+    #[diagnostic(
+        code(backup::no_key_file),
+        help(
+            "nothing was changed; put it there, with mode 600, or mend [backups.encryption] \
+             identity_file"
+        )
+    )]
+    NoKeyFile { path: PathBuf },
 
     #[error("others keep changing the settings")]
     #[diagnostic(

@@ -15,9 +15,9 @@ use crate::{Error, Result, time};
 ///
 /// # Errors
 ///
-/// [`Error::KeepsNothing`], [`Error::Unreadable`], as [`super::Bucket`] has them, as
-/// [`crate::database::open`] if there is a database: nothing was removed then.
-/// [`Error::Unwritable`]: some may have been.
+/// [`Error::KeepsNothing`], [`Error::Unreadable`], [`Error::Unwritable`], as [`super::Bucket`] has
+/// them, as [`crate::database::open`] if there is a database: nothing was removed then.
+/// [`BackupError::PartlyPruned`]: those that it names were.
 pub async fn prune(
     location: &Location,
     settings: Settings,
@@ -32,12 +32,19 @@ pub async fn prune(
     if is_dry {
         return Ok(decisions);
     }
+    let mut removed = Vec::new();
     // The oldest first: whatever comes between, the newest ones are there.
     for one in decisions.iter().rev().filter(|it| !it.is_kept()) {
-        match take_away(location, settings, storage, &one.name).await {
+        match take_away(location, settings, storage, &one.name, "retention").await {
+            Ok(()) => removed.push(one.name.as_str()),
             // Somebody else has removed it.
-            Ok(()) | Err(Error::Backup(BackupError::Unknown { .. })) => {}
-            Err(error) => return Err(error),
+            Err(Error::Backup(BackupError::Unknown { .. })) => {}
+            Err(error) if removed.is_empty() => return Err(error),
+            Err(error) => {
+                let (removed, name) = (removed.join(", "), one.name.clone());
+                let reason = error.in_a_line();
+                return Err(BackupError::PartlyPruned { removed, name, reason }.into());
+            }
         }
     }
     Ok(decisions)

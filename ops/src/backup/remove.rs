@@ -1,14 +1,14 @@
 //! Removing one backup that somebody names.
 
-use chrono::{DateTime, Utc};
-
 use super::list::reached;
+use super::storage::refuse_bad_name;
 use super::{BackupError, Listed, Storage, record};
 use crate::database::{Location, Settings};
-use crate::{Error, Result, time};
+use crate::{Error, Result};
 
-/// Removes the backup `name`, and what is known of it. Unless it is forced, one that is pinned
-/// stays, and the newest of those that were read back whole.
+/// Removes the backup `name`, and what is known of it, for `by`. Unless it is forced, one that is
+/// pinned stays, and the newest of those that were read back whole. With `is_dry` it is only looked
+/// whether it may go.
 ///
 /// # Errors
 ///
@@ -22,14 +22,24 @@ pub async fn remove(
     storage: &Storage,
     name: &str,
     is_forced: bool,
-    now: DateTime<Utc>,
+    is_dry: bool,
+    by: &str,
 ) -> Result<()> {
     if !is_forced {
-        refuse_needed(&reached(location, settings, storage).await?, name, &time::stamp(now))?;
+        refuse_needed(&reached(location, settings, storage).await?, name)?;
     }
-    take_away(location, settings, storage, name).await
+    if is_dry {
+        refuse_bad_name(name)?;
+        return match storage.names().await?.iter().any(|it| it == name) {
+            true => Ok(()),
+            false => Err(BackupError::Unknown { name: name.to_owned() }.into()),
+        };
+    }
+    take_away(location, settings, storage, name, by).await
 }
 
+/// Removes it, which `by` wants, and tells so in the log.
+///
 /// # Errors
 ///
 /// As [`remove`] that is forced.
@@ -38,19 +48,18 @@ pub(super) async fn take_away(
     settings: Settings,
     storage: &Storage,
     name: &str,
+    by: &str,
 ) -> Result<()> {
     storage.remove(name).await?;
+    tracing::info!(backup = name, by, "removed a backup");
     record::forget(location, settings, name).await;
     Ok(())
 }
 
 /// `listed` are all of them, the oldest first.
-fn refuse_needed(listed: &[Listed], name: &str, now: &str) -> Result<()> {
+fn refuse_needed(listed: &[Listed], name: &str) -> Result<()> {
     let Some(one) = listed.iter().find(|it| it.name == name) else { return Ok(()) };
-    let is_ahead = |it: &&Listed| it.manifest.as_ref().is_some_and(|it| *it.created_at > *now);
-    let verified = || listed.iter().rev().filter(|it| it.trust.is_verified());
-    // One of a clock that was ahead is the newest only where there is no other.
-    let newest = verified().find(|it| !is_ahead(it)).or_else(|| verified().next());
+    let newest = listed.iter().rev().find(|it| it.trust.is_verified());
     let name = name.to_owned();
     let refused: Option<Error> = match newest {
         _ if one.pinned => Some(BackupError::Pinned { name }.into()),

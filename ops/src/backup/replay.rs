@@ -3,7 +3,7 @@
 //! It works on a scratch database. Of what files said there is no log: a source that was imported
 //! later is forgotten, so that its next import asks instead of overwriting.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use sea_orm::{ConnectionTrait, DbBackend, QueryOrder as _, QuerySelect as _, Statement};
 use setpoint_entity::revision;
@@ -15,12 +15,18 @@ use crate::history::removed::{is_any_between, is_lacking_at};
 use crate::plan::Kind;
 use crate::{Result, audit, hash, time};
 
+/// How much of a stored time is its day.
+const DAY: usize = "2026-05-01".len();
+
 /// The moment that somebody wants back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Moment {
     Revision(i64),
     /// The newest revision at this time, as times are stored.
     Time(String),
+    /// The newest revision at the end of a day, which is this time. If the backup was made on that
+    /// day, the newest that it has.
+    Day(String),
 }
 
 impl Moment {
@@ -35,7 +41,11 @@ impl Moment {
             return Ok(Self::Revision(revision));
         }
         let (_, last) = time::between(None, Some(text), now)?;
-        Ok(Self::Time(last.unwrap_or_default()))
+        let last = last.unwrap_or_default();
+        Ok(match text.parse::<NaiveDate>() {
+            Ok(_) => Self::Day(last),
+            Err(_) => Self::Time(last),
+        })
     }
 
     /// The revision that this is in a backup.
@@ -54,7 +64,10 @@ impl Moment {
             Self::Revision(wanted) => {
                 (format!("revision {wanted}"), Some(*wanted).filter(|it| (0..=newest).contains(it)))
             }
-            Self::Time(at) => {
+            Self::Time(at) | Self::Day(at) => {
+                let made_at = &manifest.created_at;
+                let is_its_day =
+                    matches!(self, Self::Day(_)) && at.get(..DAY) == made_at.get(..DAY);
                 let last = revision::Entity::find()
                     .select_only()
                     .column(revision::Column::Id)
@@ -62,7 +75,7 @@ impl Moment {
                     .order_by_desc(revision::Column::Id)
                     .limit(1);
                 let last = last.into_tuple::<i64>().one(db).await?;
-                (at.clone(), last.filter(|_| *at <= manifest.created_at))
+                (at.clone(), last.filter(|_| is_its_day || at <= made_at))
             }
         };
         let holds =
@@ -82,7 +95,7 @@ impl Moment {
     async fn is_removed(&self, db: &impl ConnectionTrait, id: i64) -> Result<bool> {
         let own = match self {
             Self::Revision(_) => is_any_between(db, id - 1, id).await?,
-            Self::Time(_) => is_any_between(db, id, id + 1).await?,
+            Self::Time(_) | Self::Day(_) => is_any_between(db, id, id + 1).await?,
         };
         Ok(own || is_lacking_at(db, id).await?)
     }

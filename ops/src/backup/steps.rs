@@ -12,7 +12,7 @@ use crate::{Error, Result, time};
 /// What came of running steps.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Stepped {
-    /// How many were run.
+    /// How many were run, or taken back.
     pub steps: usize,
     /// The backup of what was there before, if there was something and it was wanted.
     pub backup: Option<String>,
@@ -64,7 +64,7 @@ pub async fn up(
 ///
 /// # Errors
 ///
-/// As [`super::create`]: nothing has changed then. As [`database::down`].
+/// As [`database::down`], without a backup then; as [`super::create`]: nothing has changed then.
 pub async fn down(
     location: &Location,
     settings: Settings,
@@ -72,7 +72,11 @@ pub async fn down(
     steps: u32,
     author: &Author,
     now: DateTime<Utc>,
-) -> Result<Option<String>> {
+) -> Result<Stepped> {
+    let db = database::connect(location, Access::Read, settings).await?;
+    let refused = database::refuse_down(&db.connection, db.place(), steps).await;
+    db.close().await?;
+    refused?;
     let safe = match storage {
         Some(storage) => {
             let wish = wish("before steps were taken back", now);
@@ -85,8 +89,9 @@ pub async fn down(
     let db = database::connect(location, Access::Write, settings).await?;
     let done = database::down(&db, steps).await;
     let closed = db.close().await;
-    done.and(closed)?;
-    Ok(safe.map(|it| it.name))
+    let steps = done?;
+    closed?;
+    Ok(Stepped { steps, backup: safe.map(|it| it.name) })
 }
 
 fn wish(note: &str, now: DateTime<Utc>) -> Wish {

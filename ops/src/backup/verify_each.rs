@@ -11,7 +11,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 ///
-/// As [`list`], and what `told` fails with.
+/// [`BackupError::None`] if there are none at all; as [`list`], and what `told` fails with.
 pub async fn verify_each<E: From<Error>>(
     location: &Location,
     settings: Settings,
@@ -25,6 +25,9 @@ pub async fn verify_each<E: From<Error>>(
         Some(names) => names,
         None => {
             let listed = list(location, settings, storage).await?;
+            if listed.is_empty() {
+                return Err(Error::from(BackupError::None { place: storage.place() }).into());
+            }
             listed.into_iter().map(|it| it.name).collect()
         }
     };

@@ -173,10 +173,9 @@ async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
         Ok::<(), Error>(())
     };
     let count = backup::verify_each(location, *settings, backups, None, || now, told_of).await?;
-    match (count, bad.is_empty()) {
-        (0, _) => Ok(Ended::failed("there is no backup")),
-        (count, true) => told(format!("{count} backups, each read back whole{odd}")),
-        (_, false) => Ok(Ended::failed(bad.join("; "))),
+    match bad.is_empty() {
+        true => told(format!("{count} backups, each read back whole{odd}")),
+        false => Ok(Ended::failed(bad.join("; "))),
     }
 }
 
@@ -225,7 +224,10 @@ async fn prune_backups(ground: &Ground, policy: &Policy, now: DateTime<Utc>) -> 
         decided.iter().filter(|it| !it.is_kept()).map(|it| it.name.as_str()).collect();
     Ok(match removed.is_empty() {
         true => format!("{} backups, all kept", decided.len()),
-        false => format!("{} kept, removed {}", decided.len() - removed.len(), removed.join(", ")),
+        false => {
+            let kept = decided.len() - removed.len();
+            format!("backups: {kept} kept, removed {}", removed.join(", "))
+        }
     })
 }
 

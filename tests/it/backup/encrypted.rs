@@ -142,7 +142,7 @@ fn jobs_and_the_service_take_and_read_encrypted_backups(world: &World) {
     assert!(send("POST", "/own/verify", "", 200)["verified_at"].is_string());
     // The key is looked for when it is needed, and the service goes on without.
     fs::rename(world.path("key.txt"), world.path("away.txt")).unwrap();
-    assert_eq!(send("POST", "/own/verify", "", 503)["code"], "backup::bad_key_file");
+    assert_eq!(send("POST", "/own/verify", "", 503)["code"], "backup::no_key_file");
     let listed = send("GET", "", "", 200);
     assert!(listed.as_array().unwrap().iter().all(|it| it["verified_at"].is_string()));
     let ran = world.run(&["jobs", "run", "verify-backups"]);

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use super::bad_input::{CONTENT_AT, assert_refused, content_length, strange, with_content};
 use super::encrypted::{encrypt, encrypting, key, secret};
@@ -14,6 +15,7 @@ use crate::world::World;
 on_both![
     without_a_key_backups_are_listed_and_removed_and_not_read,
     a_wrong_key_is_told_and_the_backup_is_not_doubted,
+    what_could_not_be_checked_is_not_called_damaged,
     a_backup_that_could_not_be_read_back_is_not_begun,
     a_flipped_bit_of_what_is_encrypted_is_found,
     what_is_encrypted_and_cut_or_exchanged_is_found,
@@ -74,6 +76,40 @@ fn a_wrong_key_is_told_and_the_backup_is_not_doubted(world: &World) {
     world.write("other.txt", both);
     world.ok(&["backup", "verify", "first"]);
     world.ok(&["backup", "create", "second"]);
+}
+
+fn what_could_not_be_checked_is_not_called_damaged(world: &World) {
+    let recipient = encrypting(world);
+    world.write("setpoint.toml", "");
+    world.ok(&["backup", "create", "plain"]);
+    encrypt(world, &[&recipient], "identity_file = 'key.txt'");
+    world.ok(&["backup", "create", "first"]);
+    world.ok(&["backup", "create", "second"]);
+    encrypt(world, &[&recipient], "");
+
+    let told = world.refusal(&["backup", "verify", "--all"]).replace(&recipient, "[recipient]");
+
+    assert_snapshot!(told, @"1 backup::not_checked; 2 of 3 backups could not be checked: that says nothing of them; nothing was changed; name the file with the identity of one of [recipient]: [backups.encryption] identity_file");
+    let verified = || {
+        let listed = world.json(&["backup", "verify", "--all"]);
+        let all = listed.as_array().unwrap().iter();
+        let one = |it: &Value| (it["name"].clone(), it["damaged"].clone(), it["problem"].clone());
+        all.map(one).collect::<Vec<_>>()
+    };
+    let all = verified();
+    assert_eq!(all[0], ("plain".into(), Value::Null, Value::Null));
+    assert!(all[1].0 == "first" && all[1].1 == false && all[2].1 == false, "{all:?}");
+    assert!(all[1].2.as_str().unwrap().contains("there is no key that reads it"), "{all:?}");
+    // Beside one that is.
+    fs::write(archive(world, "plain"), "no archive").unwrap();
+    let told = world.refusal(&["backup", "verify", "--all"]);
+    assert!(
+        told.starts_with(
+            "1 backup::not_whole; 1 of 3 backups cannot be restored, and 2 could not be checked;"
+        ),
+        "{told}"
+    );
+    assert_eq!(verified().iter().filter(|it| it.1 == true).count(), 1);
 }
 
 fn a_backup_that_could_not_be_read_back_is_not_begun(world: &World) {
@@ -164,7 +200,7 @@ fn a_file_that_cannot_be_that_of_a_key_is_refused_and_nothing_of_it_is_told() {
     world.write("key.txt", "#".repeat(70_000));
     assert!(told("too long").contains("cannot be read as text"));
     fs::remove_file(world.path("key.txt")).unwrap();
-    assert!(told("missing").contains("No such file"));
+    assert_snapshot!(told("missing"), @"1 backup::no_key_file; there is no file key.txt, where the key of backups should be; nothing was changed; put it there, with mode 600, or mend [backups.encryption] identity_file");
     fs::create_dir(world.path("key.txt")).unwrap();
     assert!(told("a folder").contains("it is no plain file"));
 }

@@ -3,13 +3,14 @@
 use insta::assert_snapshot;
 
 use super::{assert_sound, ready, settings};
-use crate::world::World;
+use crate::world::{World, text};
 
 on_both![
     any_revision_in_a_backup_can_be_restored,
     a_time_means_the_newest_revision_at_it,
     a_moment_that_a_backup_does_not_hold_is_refused,
     a_file_that_was_imported_later_is_asked_about_and_overwrites_nothing,
+    the_day_that_a_backup_was_made_on_means_the_newest_that_it_has,
     some_keys_come_back_as_one_ordinary_revision,
     some_keys_come_back_as_they_were_at_an_earlier_revision,
     keys_that_nobody_has_are_told,
@@ -56,6 +57,19 @@ fn a_moment_that_a_backup_does_not_hold_is_refused(world: &World) {
     let refusal = world.refusal(&["backup", "restore", "first", "--at", "soon", "--yes"]);
     assert!(refusal.starts_with("1 time::"), "{refusal}");
     assert_eq!(world.revision(), 5);
+}
+
+fn the_day_that_a_backup_was_made_on_means_the_newest_that_it_has(world: &World) {
+    let made = ready(world).json(&["backup", "create", "first"]);
+    world.ok(&["set", "http.port", "1"]);
+    let (day, _) = text(&made["created_at"]).split_once('T').unwrap();
+
+    world.ok(&["backup", "restore", "first", "--at", day, "--only", "http.port"]);
+
+    assert_eq!(world.get("http.port"), "8080");
+    let end = format!("{day}T23:59:59.999Z");
+    let refusal = world.refusal(&["backup", "restore", "first", "--at", &end, "--yes"]);
+    assert!(refusal.starts_with("1 backup::no_such_moment; "), "{refusal}");
 }
 
 fn a_file_that_was_imported_later_is_asked_about_and_overwrites_nothing(world: &World) {

@@ -4,12 +4,17 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::{archive, ready};
+use crate::faults::run_by;
 use crate::world::{World, text};
 
 on_both![
     what_no_rule_keeps_is_removed_and_the_rest_says_why_it_stays,
     without_a_policy_nothing_is_removed,
     what_is_damaged_does_not_count_and_the_newest_good_one_stays,
+    what_was_removed_before_one_could_not_be_is_told,
+    where_there_is_no_backup_none_is_verified,
+    one_backup_is_removed_unless_it_is_needed,
+    a_backup_is_pinned_and_unpinned,
 ];
 
 const KEEP_ONE: &str = "[backups.retention]\nkeep_last = 1\n";
@@ -71,4 +76,88 @@ fn what_is_damaged_does_not_count_and_the_newest_good_one_stays(world: &World) {
 
     assert_eq!(names(world), ["four", "one", "three"], "{planned}");
     assert_eq!(world.run(&["backup", "restore", "three", "--yes"]).status, 0);
+}
+
+fn what_was_removed_before_one_could_not_be_is_told(world: &World) {
+    const JOB: &str = "[[job]]\nname = 'tidy'\nverb = 'retention'\ncron = '0 3 1 1 *'\n";
+    with_backups(world, &format!("{KEEP_ONE}{JOB}"));
+    world.ok(&["backup", "create", "five"]);
+    let strace = |arguments: &[&str]| {
+        // As the program names it.
+        let path = "backups/three.setpoint.tar";
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", path];
+        let inject = ["-e", "inject=unlink,unlinkat:error=EPERM"];
+        run_by(world, &[&strace[..], &inject].concat(), &world.command(arguments))
+    };
+
+    let pruned = strace(&["backup", "prune", "--yes", "--json"]);
+
+    let told = pruned.problem();
+    assert_eq!(told["code"], "backup::partly_pruned", "{pruned}");
+    assert!(text(&told["message"]).starts_with("removed two; but three cannot be removed: "));
+    assert!(!text(&told["help"]).contains("nothing was changed"), "{told}");
+    assert_eq!(names(world), ["one", "three", "four", "five"]);
+    assert_eq!(world.sql("SELECT count(*) FROM backup"), "4");
+    // Nothing was: it says so.
+    let again = strace(&["backup", "prune", "--yes", "--json"]).problem();
+    assert_eq!(again["code"], "file::unwritable", "{again}");
+    let job = world.run(&["jobs", "run", "tidy"]);
+    assert_eq!(job.status, 0, "{job}");
+    assert_eq!(names(world), ["one", "five"]);
+}
+
+fn where_there_is_no_backup_none_is_verified(world: &World) {
+    const JOB: &str = "[[job]]\nname = 'check'\nverb = 'verify-backups'\ncron = '0 3 1 1 *'\n";
+    ready(world).write("setpoint.toml", JOB);
+
+    let refusal = world.refusal(&["backup", "verify", "--all"]);
+
+    assert!(refusal.starts_with("1 backup::none; there is no backup in "), "{refusal}");
+    let job = world.run(&["jobs", "run", "check"]);
+    assert!(job.status == 1 && format!("{job}").contains("there is no backup in "), "{job}");
+}
+
+fn one_backup_is_removed_unless_it_is_needed(world: &World) {
+    with_backups(world, "");
+
+    let refused = ["one", "four", "five"].map(|it| world.refusal(&["backup", "remove", it]));
+    assert_snapshot!(refused.join("\n"), @r"
+    1 backup::pinned; backup `one` is pinned; it was not removed; unpin it first, or say --force (over HTTP force=true) if it has to go all the same
+    1 backup::last_verified; backup `four` is the newest that is known to restore; it was not removed; take a newer one first, or say --force (over HTTP force=true) if it has to go all the same
+    1 backup::unknown; there is no backup `five`; nothing was done; `setpoint backup list` has the names
+    ");
+    for arguments in [&["two"][..], &["four", "--force"]] {
+        let ran = world.run(&[&["backup", "remove", "--dry-run"], arguments].concat());
+        let told = format!("{} would be removed", arguments[0]);
+        assert_eq!((ran.status, ran.stderr.trim_end()), (0, &*told));
+    }
+    let asked = world.refusal(&["backup", "remove", "two"]);
+    assert!(asked.contains("--yes"), "{asked}");
+    assert_eq!(names(world), ["one", "two", "three", "four"]);
+
+    let removed = world.json(&["backup", "remove", "two", "--yes"]);
+    assert_eq!((&removed["name"], &removed["removed"]), (&"two".into(), &true.into()));
+    world.ok(&["backup", "remove", "four", "--force", "--yes"]);
+    assert_eq!(names(world), ["one", "three"]);
+    assert_eq!(world.sql("SELECT name FROM backup ORDER BY name"), "one\nthree");
+}
+
+fn a_backup_is_pinned_and_unpinned(world: &World) {
+    with_backups(world, KEEP_ONE);
+
+    assert_eq!(world.json(&["backup", "pin", "two"])["pinned"], true);
+    let since = world.sql("SELECT pinned_at FROM backup WHERE name = 'two'");
+    world.ok(&["backup", "pin", "two"]);
+    assert_eq!(world.sql("SELECT pinned_at FROM backup WHERE name = 'two'"), since);
+    assert_eq!(world.json(&["backup", "unpin", "one"])["pinned"], false);
+    // What the archive says of itself counts no more.
+    world.ok(&["backup", "verify", "one"]);
+    world.ok(&["backup", "prune", "--yes"]);
+
+    assert_eq!(names(world), ["two", "four"]);
+    world.sql("DELETE FROM backup WHERE name = 'four'");
+    let refused = world.refusal(&["backup", "pin", "four"]);
+    assert!(refused.starts_with("1 backup::not_recorded; "), "{refused}");
+    let unknown = world.refusal(&["backup", "unpin", "five"]);
+    assert!(unknown.starts_with("1 backup::unknown; "), "{unknown}");
 }

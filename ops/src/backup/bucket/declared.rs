@@ -43,7 +43,7 @@ impl S3 {
             return Err("has a region that cannot be one: such as eu-central-1");
         }
         let is_part = |it: &str| is_name(it) && it != "." && it != "..";
-        if !self.prefix.iter().flat_map(|it| it.split('/')).all(is_part) {
+        if !self.prefix().into_iter().flat_map(|it| it.split('/')).all(is_part) {
             return Err("has a prefix that cannot be one: use A-Z a-z 0-9 . _ -, and / inside");
         }
         let Some(endpoint) = &self.endpoint else { return Ok(()) };
@@ -67,9 +67,14 @@ impl S3 {
         }
     }
 
+    /// An empty one is none.
+    fn prefix(&self) -> Option<&str> {
+        self.prefix.as_deref().filter(|it| !it.is_empty())
+    }
+
     /// Which it is, for people.
     pub(super) fn place(&self) -> String {
-        let path = self.prefix.as_ref().map(|it| format!("/{it}")).unwrap_or_default();
+        let path = self.prefix().map(|it| format!("/{it}")).unwrap_or_default();
         match &self.endpoint {
             Some(endpoint) => {
                 format!("s3://{}{path} at {}", self.bucket, endpoint.trim_end_matches('/'))
@@ -80,7 +85,7 @@ impl S3 {
 
     /// What the names of objects begin with.
     pub(super) fn folder(&self) -> String {
-        self.prefix.as_ref().map(|it| format!("{it}/")).unwrap_or_default()
+        self.prefix().map(|it| format!("{it}/")).unwrap_or_default()
     }
 
     /// Where the store is and whether the bucket stands in the name of the host.
@@ -117,15 +122,20 @@ mod tests {
     fn a_bucket_is_named_and_reached_as_it_is_declared() {
         let (amazon, dotted) = (s3("backups", Some("live/eu"), None), s3("my.backups", None, None));
         let own = s3("backups", None, Some("http://127.0.0.1:9000/"));
+        let bare = s3("backups", Some(""), None);
         let other = S3 { path_style: Some(false), ..s3("backups", None, Some("https://s3.test")) };
 
-        for it in [&amazon, &dotted, &own, &other] {
+        for it in [&amazon, &dotted, &own, &other, &bare] {
             assert_eq!(it.check(), Ok(()));
         }
         assert_eq!((amazon.endpoint(), dotted.endpoint()), ((None, true), (None, false)));
         assert_eq!(own.endpoint(), (Some("http://127.0.0.1:9000".to_owned()), false));
         assert_eq!(other.endpoint(), (Some("https://backups.s3.test".to_owned()), true));
         assert_eq!(amazon.place(), "s3://backups/live/eu in us-east-1");
+        assert_eq!(
+            (bare.place().as_str(), bare.folder().as_str()),
+            ("s3://backups in us-east-1", "")
+        );
         assert_eq!(own.place(), "s3://backups at http://127.0.0.1:9000");
     }
 
@@ -140,7 +150,7 @@ mod tests {
             "s3.test",
         ];
         let mut bad: Vec<_> = endpoints.map(|it| s3("backups", None, Some(it))).into();
-        bad.extend(["", "/a", "a/", "a//b", "a/../b", "a b"].map(|it| s3("b", Some(it), None)));
+        bad.extend(["/", "/a", "a/", "a//b", "a/../b", "a b"].map(|it| s3("b", Some(it), None)));
         bad.extend(["", "a/b", "..", "a b"].map(|it| s3(it, None, None)));
         bad.push(S3 { region: String::new(), ..s3("backups", None, None) });
 
