@@ -92,9 +92,9 @@ pub(super) enum Command {
 /// Put a backup back, after a backup of what is there now
 ///
 /// The history is then that of the backup, with the restore on top: a new epoch, which running
-/// services follow without a restart. Tokens, runs of jobs and the record of backups stay as they are,
-/// unless there are none: then those of the backup come, which may have been revoked since. Files of
-/// the application stay: `setpoint drift` tells where one says something else.
+/// services follow without a restart. The record of backups stays as it is, and so do tokens and runs
+/// of jobs, unless there are none: then those of the backup come, which may have been revoked since.
+/// Files of the application stay: `setpoint drift` tells where one says something else.
 ///
 /// With --json it prints what HTTP answers: backup, from_revision, is_there, plan, tables, problems;
 /// once it is done also epoch, revision and safety_backup. With --only it prints what every change

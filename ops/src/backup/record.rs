@@ -4,8 +4,8 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait, IntoActiveModel as _,
-    QueryFilter as _, QueryOrder as _,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
 };
 use setpoint_entity::backup;
 
@@ -29,8 +29,8 @@ pub(super) async fn all(location: &Location, settings: Settings) -> Vec<backup::
 ///
 /// As [`database::open`].
 pub(super) async fn read(location: &Location, settings: Settings) -> Result<Vec<backup::Model>> {
-    let read = async |db: &Database| Ok(backup::Entity::find().all(&db.connection).await?);
-    match database::using(location, Access::Read, settings, read).await {
+    let read = async |db: &DatabaseTransaction| Ok(backup::Entity::find().all(db).await?);
+    match database::reading(location, settings, read).await {
         Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => Ok(Vec::new()),
         read => read,
     }
