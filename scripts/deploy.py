@@ -233,7 +233,8 @@ def check_credential(work, environment):
 
 def check_roll_back(work, environment):
     """README.md's way back from an upgrade with new steps leads back, and how long that takes."""
-    commands = re.findall(r"sudo sh -c '([^']*)'", (DEPLOY / "README.md").read_text())
+    runbook = (DEPLOY / "README.md").read_text()
+    commands = re.findall(r"sudo sh -c '(cd /var/lib/setpoint [^']*)'", runbook)
     copy, put_back = (it.replace("/var/lib/setpoint", str(work)) for it in commands)
     subprocess.run(["sh", "-ec", copy], check=True)
     with contextlib.closing(sqlite3.connect(work / "setpoint.db")) as database:
