@@ -64,6 +64,7 @@ impl<'a, C: ConnectionTrait> Script<'a, C> {
     /// # Errors
     ///
     /// [`crate::Error::Database`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(crate) async fn run(&mut self) -> Result<()> {
         let mut statements = std::mem::take(&mut self.statements);
         let backend = self.db.get_database_backend();
