@@ -33,7 +33,19 @@ struct Parameter {
     name: String,
     r#in: String,
     #[serde(default)]
-    schema: Value,
+    schema: Shape,
+}
+
+/// What is said of a parameter to those who got it wrong: no more of a schema is kept.
+#[derive(Default, Clone, Deserialize)]
+#[serde(default)]
+struct Shape {
+    #[serde(rename = "$ref")]
+    named: Option<String>,
+    r#type: Option<String>,
+    r#enum: Vec<Value>,
+    minimum: Option<f64>,
+    maximum: Option<f64>,
 }
 
 /// What is in no document, and reads its query itself.
@@ -49,7 +61,12 @@ impl<E> Allowing<E> {
         struct Document {
             paths: BTreeMap<String, BTreeMap<String, Operation>>,
             #[serde(default)]
-            components: Value,
+            components: Components,
+        }
+        #[derive(Default, Deserialize)]
+        struct Components {
+            #[serde(default)]
+            schemas: BTreeMap<String, Shape>,
         }
         #[derive(Deserialize)]
         struct Operation {
@@ -58,7 +75,7 @@ impl<E> Allowing<E> {
         }
         let document: Document =
             serde_json::from_str(document).expect("the document is one of ours");
-        let components = document.components;
+        let schemas = document.components.schemas;
         let paths = document.paths.into_iter().map(|(path, methods)| {
             let mut allowed: Vec<String> = methods.keys().map(|it| it.to_uppercase()).collect();
             if allowed.iter().any(|it| it == "GET") {
@@ -67,9 +84,9 @@ impl<E> Allowing<E> {
             allowed.sort();
             let parameters = methods.into_iter().map(|(method, mut operation)| {
                 for it in &mut operation.parameters {
-                    let name = it.schema["$ref"].as_str().and_then(|it| it.rsplit('/').next());
-                    if let Some(schema) = name.map(|it| components["schemas"][it].clone()) {
-                        it.schema = schema;
+                    let name = it.schema.named.as_deref().and_then(|it| it.rsplit('/').next());
+                    if let Some(shape) = name.and_then(|it| schemas.get(it)) {
+                        it.schema = shape.clone();
                     }
                 }
                 (method.to_uppercase(), operation.parameters)
@@ -126,7 +143,7 @@ impl<E> Allowing<E> {
         let known: Vec<&Parameter> = known.iter().filter(|it| it.r#in == "query").collect();
         let mut said = HashSet::new();
         let is_single = |name: &str| {
-            known.iter().any(|it| it.name == name && it.schema["type"].as_str() != Some("array"))
+            known.iter().any(|it| it.name == name && it.schema.r#type.as_deref() != Some("array"))
         };
         if let Some((twice, _)) =
             asked.iter().find(|(name, _)| is_single(name) && !said.insert(name))
@@ -157,13 +174,12 @@ fn of_parameter(error: &poem::Error) -> Option<&'static str> {
 }
 
 /// What a parameter has to be, in words.
-fn described(schema: &Value) -> String {
-    if let Some(names) = schema["enum"].as_array() {
-        let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+fn described(shape: &Shape) -> String {
+    if !shape.r#enum.is_empty() {
+        let names: Vec<&str> = shape.r#enum.iter().filter_map(Value::as_str).collect();
         return format!("one of {}", names.join(", "));
     }
-    let bound = |name: &str| schema[name].as_f64();
-    match (schema["type"].as_str(), bound("minimum"), bound("maximum")) {
+    match (shape.r#type.as_deref(), shape.minimum, shape.maximum) {
         (Some("integer"), Some(least), Some(most)) => format!("a number from {least} to {most}"),
         (Some("integer"), ..) => "a whole number".to_owned(),
         (Some("boolean"), ..) => "true or false".to_owned(),

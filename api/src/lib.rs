@@ -4,9 +4,8 @@
 
 use std::sync::Arc;
 
-use poem::endpoint::{BoxEndpoint, make_sync};
-use poem::web::Html;
-use poem::{Endpoint, EndpointExt, IntoResponse, Route, get};
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, Route, get};
 use poem_openapi::OpenApiService;
 
 mod accept;
@@ -160,25 +159,17 @@ commas between several, `?user=`. `Last-Event-ID` goes on where a connection end
 A browser, which can send no token with these, gets a ticket for `?ticket=` first:
 `POST /api/tickets`.";
 
-fn document_of(document: String) -> impl Endpoint {
-    make_sync(move |_| document.clone().with_content_type("application/json"))
-}
-
 /// Everything the service answers.
 fn routes(service: &Arc<Service>) -> BoxEndpoint<'static> {
-    let api = api(service);
-    let (spec, docs) = (api.spec(), api.swagger_ui_html());
-    let document = openapi::document(&spec);
-    let docs = docs.replace(&spec, &document);
     let routes = Route::new()
         .at("/health", get(health::Health))
         .at("/ready", get(health::Ready(service.clone())))
         .at("/metrics", get(health::Metrics(service.clone())))
-        .at("/api/openapi.json", get(document_of(document.clone())))
+        .at("/api/openapi.json", get(openapi::document()))
         .at("/api/settings/ws", get(socket::Socket(service.clone())))
         .at("/api/settings/events", get(events::Events(service.clone())))
-        .nest("/api", api)
-        .at("/docs", get(make_sync(move |_| Html(docs.clone()))));
-    let front = Front::new(service.clone(), Allowing::new(routes, &document));
+        .nest("/api", api(service))
+        .at("/docs", get(openapi::docs()));
+    let front = Front::new(service.clone(), Allowing::new(routes, openapi::DOCUMENT));
     front.boxed()
 }
