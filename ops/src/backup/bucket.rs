@@ -124,18 +124,29 @@ impl Bucket {
         }
     }
 
-    /// The hash of an archive; none if there is none.
-    async fn hash(&self, name: &str) -> Result<Option<String>> {
+    /// What an archive is, read as a whole; none if there is none.
+    async fn held(&self, name: &str) -> Result<Option<Held>> {
         let found = match self.open(name).await {
             Err(Error::Backup(BackupError::Unknown { .. })) => return Ok(None),
             found => found?,
         };
+        let tag = found.got.meta.e_tag.clone();
         let mut out = write::Hashing::new(io::sink());
         let mut pieces = found.got.into_stream();
         while let Some(piece) = within(SILENCE, pieces.try_next()).await.map_err(self.why())? {
             out.write_all(&piece).expect("what is not kept can be written");
         }
-        Ok(Some(out.finish("").1.sha256))
+        Ok(Some(Held { sha256: out.finish("").1.sha256, tag }))
+    }
+
+    /// # Errors
+    ///
+    /// [`BackupError::Exists`].
+    pub(super) async fn refuse_taken(&self, name: &str) -> Result<()> {
+        match self.has(name).await? {
+            true => Err(BackupError::Exists { name: name.to_owned() }.into()),
+            false => Ok(()),
+        }
     }
 
     /// # Errors
@@ -222,6 +233,13 @@ impl Bucket {
         let (plain, creating) = (build(options), build(creating));
         Ok(Clients { plain: plain.map_err(self.why())?, creating: creating.map_err(self.why())? })
     }
+}
+
+/// What the store holds by a name.
+struct Held {
+    sha256: String,
+    /// What the store calls this state of it (`ETag`).
+    tag: Option<String>,
 }
 
 /// An archive that is there.

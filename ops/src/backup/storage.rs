@@ -181,13 +181,12 @@ impl Storage {
     /// [`BackupError::Exists`], [`BackupError::BadName`]; as [`Bucket`] has them.
     pub(super) async fn refuse_taken(&self, name: &str) -> Result<()> {
         refuse_bad_name(name)?;
-        let is_taken = match &self.bucket {
-            None => folder::has(&self.folder, name),
-            Some(bucket) => bucket.has(name).await?,
-        };
-        match is_taken {
-            true => Err(BackupError::Exists { name: name.to_owned() }.into()),
-            false => Ok(()),
+        match &self.bucket {
+            None if folder::has(&self.folder, name) => {
+                Err(BackupError::Exists { name: name.to_owned() }.into())
+            }
+            None => Ok(()),
+            Some(bucket) => bucket.refuse_taken(name).await,
         }
     }
 
