@@ -71,7 +71,7 @@ if [[ ${1:-} != build ]]; then
     store=${CARGO_TARGET_DIR:-target}/s3-venv
     wanted=$(dirname "$0")/s3.txt
     if ! cmp -s "$wanted" "$store/installed.txt"; then
-        echo "setup: installing moto, an S3-compatible server, from PyPI into $store"
+        echo "setup: installing OpenStack Swift, an S3-compatible server, from PyPI into $store"
         python3 -m venv --clear "$store"
         "$store/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$wanted"
         cp "$wanted" "$store/installed.txt"

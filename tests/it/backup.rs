@@ -16,6 +16,7 @@ mod older;
 mod prune;
 mod restored;
 mod s3;
+mod s3_meanwhile;
 mod served;
 mod store;
 mod trust;

@@ -11,10 +11,16 @@ use tempfile::NamedTempFile;
 
 use crate::world::{World, text};
 
+/// Keys of the server besides, of the same secret: one may read, one is the owner's.
+pub const READER: &str = "test:reader";
+pub const OWNER: &str = "test:owner";
+
 /// The server, which ends with this.
 pub struct Store {
     child: Child,
-    pipes: RefCell<(ChildStdin, BufReader<ChildStdout>)>,
+    /// None once it is to end.
+    input: RefCell<Option<ChildStdin>>,
+    output: RefCell<BufReader<ChildStdout>>,
     pub url: String,
     pub id: String,
     pub secret: String,
@@ -25,23 +31,20 @@ impl Store {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("s3-venv/bin/python");
         let mut command = Command::new(&python);
-        command.arg(root.join("scripts/s3.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // It says that a library of its own is old.
+        command.args(["-W", "ignore"]).arg(root.join("scripts/s3.py"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let spawned = command.spawn();
         let mut child = spawned.unwrap_or_else(|error| {
             panic!("{python:?} is needed ({error}): `make test` installs it")
         });
-        let pipes = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        let mut store = Self {
-            child,
-            pipes: RefCell::new(pipes),
-            url: String::new(),
-            id: String::new(),
-            secret: String::new(),
-        };
-        let said = store.answer();
+        let input = RefCell::new(child.stdin.take());
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let said = answer(&mut output);
         let said = |name: &str| text(&said[name]).to_owned();
-        (store.url, store.id, store.secret) = (said("url"), said("id"), said("secret"));
-        store
+        let output = RefCell::new(output);
+        let (url, id, secret) = (said("url"), said("id"), said("secret"));
+        Self { child, input, output, url, id, secret }
     }
 
     /// Has `world` keep its backups here, under `live/`, with more in setpoint.toml.
@@ -73,6 +76,10 @@ impl Store {
         self.ask(&json!({"do": "put", "name": name, "from": file.path()}));
     }
 
+    pub fn remove(&self, name: &str) {
+        self.ask(&json!({"do": "remove", "name": name}));
+    }
+
     /// Puts `count` objects whose names begin with `name`.
     pub fn fill(&self, name: &str, count: u32) {
         self.ask(&json!({"do": "fill", "name": name, "count": count}));
@@ -83,32 +90,35 @@ impl Store {
         self.ask(&json!({"do": "uploads"}))["count"].take()
     }
 
-    /// The requests since it was last asked: the method, and `If-None-Match` or `-`.
+    /// The requests since it was last asked: the method, or LIST, and `If-None-Match` or `-`.
     pub fn seen(&self) -> Vec<String> {
         serde_json::from_value(self.ask(&json!({"do": "seen"}))["requests"].take()).unwrap()
     }
 
-    /// From now on: `fail` all requests of a method, once put an object of a name just before one is
-    /// made (`race`), once store another byte than was sent (`corrupt`).
+    /// From now on: `fail` all requests of a method, be `deaf` to conditions, say of what is posted
+    /// that all is well and only then what is not (`late`). And once: change a byte of what is put
+    /// on its way (`corrupt`); `before` a request, as it would be seen, `put` an object of a name or
+    /// change a byte of all that is stored (`flip`).
     pub fn trouble(&self, trouble: &Value) {
         self.ask(&json!({"do": "trouble", "is": trouble}));
     }
 
     fn ask(&self, command: &Value) -> Value {
-        writeln!(self.pipes.borrow_mut().0, "{command}").unwrap();
-        self.answer()
+        writeln!(self.input.borrow_mut().as_mut().unwrap(), "{command}").unwrap();
+        answer(&mut self.output.borrow_mut())
     }
+}
 
-    fn answer(&self) -> Value {
-        let mut line = String::new();
-        self.pipes.borrow_mut().1.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("s3.py: {error}: {line}"))
-    }
+fn answer(output: &mut BufReader<ChildStdout>) -> Value {
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("s3.py: {error}: {line}"))
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
-        drop(self.child.kill());
+        // It removes its disk then.
+        drop(self.input.take());
         drop(self.child.wait());
     }
 }
