@@ -120,7 +120,7 @@ mod tests {
         (miette::Diagnostic::code(&error).unwrap().to_string(), error.to_string())
     }
 
-    /// As Amazon answers; the servers of tests look at no region.
+    /// As Amazon answers.
     #[test]
     fn an_answer_is_told_in_our_words_and_nothing_that_was_signed_is() {
         let answers = [
