@@ -1,4 +1,4 @@
-//! `/backups`: taken, read back, restored and removed, one at a time. A backup holds all
+//! `/backups`: taken, read back, restored and removed, one at a time, and pinned. A backup holds all
 //! namespaces, so whoever has business in some only sees none.
 
 use std::sync::Arc;
@@ -134,6 +134,24 @@ impl Backups {
         Ok(Removed::Done)
     }
 
+    /// Pin a backup
+    ///
+    /// It stays whatever the retention says. 409 if the record of this database does not have it:
+    /// read it back first. For admins.
+    #[oai(path = "/:name/pin", method = "put", operation_id = "pin_backup")]
+    async fn pin(&self, caller: Caller, name: Path<String>) -> ApiResult<Rendered<BackupShape>> {
+        self.pinned(caller, name.0, true).await
+    }
+
+    /// Take the pin of a backup away
+    ///
+    /// The retention decides on it again. 409 if the record of this database does not have it. For
+    /// admins.
+    #[oai(path = "/:name/pin", method = "delete", operation_id = "unpin_backup")]
+    async fn unpin(&self, caller: Caller, name: Path<String>) -> ApiResult<Rendered<BackupShape>> {
+        self.pinned(caller, name.0, false).await
+    }
+
     /// Read a backup back and compare everything
     ///
     /// In a scratch database. It goes on if whoever asked goes away. For admins.
@@ -200,6 +218,26 @@ impl Backups {
 }
 
 impl Backups {
+    /// It is one row: nobody has to wait for another work on backups.
+    async fn pinned(
+        &self,
+        caller: Caller,
+        name: String,
+        is_pinned: bool,
+    ) -> ApiResult<Rendered<BackupShape>> {
+        caller.may_everywhere(Role::Admin)?;
+        let work = move |service: Arc<Service>| async move {
+            let (location, settings) = (service.live.location(), service.setup.load().database);
+            let storage = storage(&service);
+            let pinned = backup::pin(location, settings, &storage, &name, is_pinned, now()).await;
+            let pinned = service.answer(pinned)?;
+            let said = if is_pinned { "pinned a backup" } else { "took the pin of a backup away" };
+            tracing::info!(backup = name, actor = &*caller.name, "{said}");
+            Ok(pinned)
+        };
+        Ok(Rendered::of(&aside(&self.0, work).await?))
+    }
+
     /// Does `work` aside, unless somebody is at such work: each needs as much room as the database.
     async fn alone<T, F>(
         &self,

@@ -70,6 +70,47 @@ async fn what_is_pinned_or_the_newest_that_restores_is_removed_only_by_force() {
 }
 
 #[tokio::test]
+async fn a_backup_is_pinned_and_unpinned_while_another_is_taken() {
+    let world = World::imported().await;
+    world.backup("first").await;
+    world.backup("second").await;
+    let pin = async |method| world.send(method, "/api/backups/first/pin", &[], Body::empty()).await;
+
+    let held = world.service.backing_up.clone().lock_owned().await;
+    let pinned = [pin("PUT").await, pin("PUT").await];
+    drop(held);
+    let kept = world.delete("/api/backups/first").await;
+    let unpinned = [pin("DELETE").await, pin("DELETE").await];
+    let gone = world.delete("/api/backups/first").await;
+    let unknown = pin("PUT").await;
+
+    for (answers, is_pinned) in [(pinned, true), (unpinned, false)] {
+        for answer in answers {
+            let said = (answer.status.as_u16(), &answer.body["pinned"], &answer.body["name"]);
+            assert_eq!(said, (200, &json!(is_pinned), &json!("first")));
+        }
+    }
+    assert_eq!(kept.said(), (409, "backup::pinned"));
+    assert_eq!(gone.status, 204);
+    assert_eq!(unknown.said(), (404, "backup::unknown"));
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_record_is_pinned_by_nobody() {
+    let world = World::imported().await;
+    world.backup("first").await;
+    let archive = |name: &str| world.folder.path().join(format!("backups/{name}.setpoint.tar"));
+    std::fs::rename(archive("first"), archive("moved")).unwrap();
+
+    for method in ["PUT", "DELETE"] {
+        let answer = world.send(method, "/api/backups/moved/pin", &[], Body::empty()).await;
+        assert_eq!(answer.said(), (409, "backup::not_recorded"), "{method}");
+        let answer = world.send(method, "/api/backups/..x/pin", &[], Body::empty()).await;
+        assert_eq!(answer.said(), (422, "backup::bad_name"), "{method}");
+    }
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_the_name_and_the_room_and_takes_none() {
     let world = World::imported().await;
 
@@ -195,7 +236,9 @@ async fn viewers_see_the_list_and_a_token_for_some_namespaces_sees_nothing() {
     assert_eq!(world.get("/api/backups/first").await.said(), (403, "access::role"));
     let world = world.with_token("e", Role::Editor, None).await;
     assert_eq!(world.post("/api/backups", json!({})).await.said(), (403, "access::role"));
-    assert_eq!(world.delete("/api/backups/first").await.said(), (403, "access::role"));
+    for path in ["/api/backups/first", "/api/backups/first/pin"] {
+        assert_eq!(world.delete(path).await.said(), (403, "access::role"), "{path}");
+    }
     let world = world.with_token("a", Role::Admin, Some(&["default"])).await;
     for path in ["/api/backups", "/api/backups/first", "/api/jobs", "/api/jobs/audit/history"] {
         assert_eq!(world.get(path).await.said(), (403, "access::namespace"), "{path}");
@@ -203,4 +246,6 @@ async fn viewers_see_the_list_and_a_token_for_some_namespaces_sees_nothing() {
     for path in ["/api/backups", "/api/backups/first/verify", "/api/backups/first/restore"] {
         assert_eq!(world.post(path, json!({})).await.said(), (403, "access::namespace"), "{path}");
     }
+    let pinned = world.send("PUT", "/api/backups/first/pin", &[], Body::empty()).await;
+    assert_eq!(pinned.said(), (403, "access::namespace"));
 }
