@@ -55,6 +55,7 @@ pub use storage::{Storage, passed_over};
 pub use verify_each::verify_each;
 
 use archive::Archive;
+use record::Origin;
 
 /// What the database says of an archive of another hash.
 const NOT_WRITTEN: &str = "it is not the archive that was written";
@@ -136,10 +137,12 @@ pub async fn verify(
         };
         Ok(Checked { verified, problems })
     };
-    let checked = checked.await;
+    let checked: Result<Checked> = checked.await;
     match &checked {
-        Ok(checked) => record::keep_own(location, settings, &checked.verified).await,
-        Err(Error::Backup(BackupError::Damaged { .. })) => {
+        Ok(checked) => {
+            record::keep(location, settings, &checked.verified, Origin::Found).await;
+        }
+        Err(error) if error.damage().is_some() => {
             record::doubt(location, settings, name, now).await;
         }
         Err(_) => {}

@@ -729,9 +729,13 @@ impl Error {
         }
     }
 
-    /// Whether it says that a backup is damaged, and not only that it could not be looked at.
-    pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Backup(BackupError::Damaged { .. }))
+    /// What is wrong with a backup, if it says that one is damaged, and not only that it could not
+    /// be looked at.
+    pub fn damage(&self) -> Option<&str> {
+        match self {
+            Self::Backup(BackupError::Damaged { reason, .. }) => Some(reason),
+            _ => None,
+        }
     }
 
     pub(crate) fn unwritable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {

@@ -257,7 +257,7 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
             }
             Err(error) if is_one => return Err(error.into()),
             Err(error) => {
-                let (is_damaged, problem) = (error.is_damage(), error.in_a_line());
+                let (is_damaged, problem) = (error.damage().is_some(), error.in_a_line());
                 console::tell(format_args!("{name}: {problem}"));
                 let name = name.to_owned();
                 results.push(Outcome::Failed { name, problem, damaged: is_damaged });

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use super::archive::Archive;
 use super::content::panicked;
 use super::manifest::{ENCRYPTED, Encrypted, Engine, FORMAT, Manifest, NOTE_BYTES};
+use super::record::Origin;
 use super::storage::unreadable;
 use super::taken::{self, Taken};
 use super::work::Work;
@@ -46,7 +47,7 @@ pub async fn create(
     };
     let made = in_background(making).await.map_err(Error::unwritable(storage.folder()))??;
     let verified = made.keep(storage).await?;
-    record::keep(location, settings, &verified).await;
+    record::keep(location, settings, &verified, Origin::Taken).await;
     Ok(verified)
 }
 
@@ -183,10 +184,8 @@ fn name_of(wish: &Wish, revision: i64, now: DateTime<Utc>) -> String {
 
 /// What is damaged is not to be kept, whatever it is to be called.
 fn not_verified(error: Error) -> Error {
-    match error {
-        Error::Backup(BackupError::Damaged { reason, .. }) => {
-            BackupError::NotVerified { reason }.into()
-        }
-        other => other,
+    match error.damage().map(str::to_owned) {
+        Some(reason) => BackupError::NotVerified { reason }.into(),
+        None => error,
     }
 }

@@ -49,11 +49,8 @@ impl Listed {
         }
     }
 
-    fn unreadable(self, error: Error) -> Self {
-        let problem = match error {
-            Error::Backup(BackupError::Damaged { reason, .. }) => reason,
-            other => other.in_a_line(),
-        };
+    fn unreadable(self, error: &Error) -> Self {
+        let problem = error.damage().map_or_else(|| error.in_a_line(), str::to_owned);
         Self { problem: Some(problem), ..self }
     }
 }
@@ -167,13 +164,12 @@ async fn look(
     let (mut manifest, size_bytes) = match archive::head(storage, name).await {
         Ok(head) => head,
         Err(error @ Error::Backup(BackupError::Unknown { .. })) => return Err(error),
-        Err(error @ Error::Backup(BackupError::Damaged { .. } | BackupError::Newer { .. })) => {
-            return Ok(one.unreadable(error));
-        }
         Err(error) => {
+            let is_newer = matches!(error, Error::Backup(BackupError::Newer { .. }));
+            let is_reached = is_newer || error.damage().is_some();
             return match reached {
-                Reached::OrTold => Ok(one.unreadable(error)),
-                Reached::OrFailed => Err(error),
+                Reached::OrFailed if !is_reached => Err(error),
+                Reached::OrTold | Reached::OrFailed => Ok(one.unreadable(&error)),
             };
         }
     };

@@ -85,21 +85,26 @@ pub async fn freshness(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<
     })
 }
 
-/// Writes down that a backup that was taken here was read back whole.
-pub(super) async fn keep(location: &Location, settings: Settings, verified: &Verified) {
-    let write = async |db: &Database| {
-        let transaction = db.begin().await?;
-        write(&transaction, verified).await?;
-        Ok(transaction.commit().await?)
-    };
-    tell(&verified.name, database::using(location, Access::Write, settings, write).await);
+/// Where a backup that was read back comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It was taken here.
+    Taken,
+    /// It lay in its place, and may be another's.
+    Found,
 }
 
-/// As [`keep`], of a backup that was found, if it is of a history that this database has had.
-pub(super) async fn keep_own(location: &Location, settings: Settings, verified: &Verified) {
+/// Writes down that a backup was read back whole: one that was found only if it is of a history
+/// that this database has had.
+pub(super) async fn keep(
+    location: &Location,
+    settings: Settings,
+    verified: &Verified,
+    origin: Origin,
+) {
     let write = async |db: &Database| {
         let transaction = db.begin().await?;
-        if !is_own(&transaction, &verified.manifest.epoch).await? {
+        if origin == Origin::Found && !is_own(&transaction, &verified.manifest.epoch).await? {
             tracing::info!(backup = verified.name, "whole, and of another history: not recorded");
             return Ok(transaction.rollback().await?);
         }

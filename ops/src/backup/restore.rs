@@ -18,6 +18,7 @@ use setpoint_importers::Pattern;
 use super::archive::Archive;
 use super::create::take;
 use super::lines::{self, Lines};
+use super::record::Origin;
 use super::tables::{Fate, Shape};
 use super::work::Work;
 use super::{
@@ -274,7 +275,7 @@ impl Restore {
                 let committed = transaction.commit().await;
                 committed.map_err(|error| Error::of_commit(error, db.place()))?;
                 if let Some(safe) = &safe {
-                    record::keep(location, settings, safe).await;
+                    record::keep(location, settings, safe, Origin::Taken).await;
                 }
                 return Ok(Restored {
                     epoch,

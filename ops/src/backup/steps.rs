@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::create::take;
+use super::record::Origin;
 use super::{Kind, Storage, Wish, record};
 use crate::database::{self, Access, Location, Settings};
 use crate::plan::Author;
@@ -54,7 +55,7 @@ pub async fn up(
     closed?;
     if let Some(safe) = &safe {
         // Only now is there a table for it.
-        record::keep(location, settings, safe).await;
+        record::keep(location, settings, safe, Origin::Taken).await;
     }
     Ok(Stepped { steps, backup: safe.map(|it| it.name) })
 }
@@ -81,7 +82,7 @@ pub async fn down(
         Some(storage) => {
             let wish = wish("before steps were taken back", now);
             let safe = take(location, settings, storage, wish, author, now).await?;
-            record::keep(location, settings, &safe).await;
+            record::keep(location, settings, &safe, Origin::Taken).await;
             Some(safe)
         }
         None => None,
