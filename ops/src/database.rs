@@ -149,7 +149,27 @@ pub async fn using<T>(
     settings: Settings,
     work: impl AsyncFnOnce(&Database) -> Result<T>,
 ) -> Result<T> {
-    let database = open(location, access, settings).await?;
+    closing(open(location, access, settings).await?, work).await
+}
+
+/// As [`using`], of tables that may be of an older version.
+///
+/// # Errors
+///
+/// As [`connect`], and those of the work.
+pub(crate) async fn using_any<T>(
+    location: &Location,
+    access: Access,
+    settings: Settings,
+    work: impl AsyncFnOnce(&Database) -> Result<T>,
+) -> Result<T> {
+    closing(connect(location, access, settings).await?, work).await
+}
+
+async fn closing<T>(
+    database: Database,
+    work: impl AsyncFnOnce(&Database) -> Result<T>,
+) -> Result<T> {
     match work(&database).await {
         Ok(done) => database.close().await.map(|()| done),
         Err(error) => Err(closed_after(database, error).await),

@@ -4,8 +4,9 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    ActiveModelTrait as _, ActiveValue::NotSet, ColumnTrait as _, ConnectionTrait,
+    DatabaseTransaction, EntityTrait, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
 };
 use setpoint_entity::backup;
 
@@ -111,7 +112,12 @@ pub(super) async fn keep(
         write(&transaction, verified).await?;
         Ok(transaction.commit().await?)
     };
-    tell(&verified.name, database::using(location, Access::Write, settings, write).await);
+    let written = match origin {
+        // Before steps are taken back, and of a version that they were taken back to.
+        Origin::Taken => database::using_any(location, Access::Write, settings, write).await,
+        Origin::Found => database::using(location, Access::Write, settings, write).await,
+    };
+    tell(&verified.name, written);
 }
 
 /// Whether this database has had the history `epoch`: it is the one that it has, or that of a
@@ -128,9 +134,14 @@ async fn is_own(db: &impl ConnectionTrait, epoch: &str) -> Result<bool> {
 
 async fn write(db: &impl ConnectionTrait, verified: &Verified) -> Result<()> {
     let Verified { name, size_bytes, sha256, verified_at, manifest } = verified;
-    let known = backup::Entity::find_by_id(name).one(db).await?;
+    // An older version has fewer columns.
+    let known = backup::Entity::find_by_id(name)
+        .select_only()
+        .columns([backup::Column::Sha256, backup::Column::PinnedAt])
+        .into_tuple::<(String, Option<String>)>();
+    let known = known.one(db).await?;
     let pinned_at = match &known {
-        Some(known) if known.sha256 == *sha256 => known.pinned_at.clone(),
+        Some((hash, pinned_at)) if hash == sha256 => pinned_at.clone(),
         // What was known is of an archive that is gone.
         _ => manifest.pinned.then(|| manifest.created_at.clone()),
     };
@@ -149,10 +160,13 @@ async fn write(db: &impl ConnectionTrait, verified: &Verified) -> Result<()> {
         size_bytes: i64::try_from(*size_bytes).unwrap_or(i64::MAX),
         sha256: sha256.clone(),
     };
-    let row = row.into_active_model().reset_all();
+    let mut row = row.into_active_model().reset_all();
     match known {
         Some(_) => drop(backup::Entity::update(row).exec(db).await?),
-        None => drop(backup::Entity::insert(row).exec(db).await?),
+        None => {
+            row.doubted_at = NotSet;
+            backup::Entity::insert(row).exec_without_returning(db).await?;
+        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::world::{World, text};
 on_both![
     a_database_of_an_older_version_is_backed_up_as_it_is_and_restores_into_this_one,
     a_backup_comes_before_the_steps_of_a_newer_version,
+    a_backup_before_steps_of_an_older_version_is_recorded_as_the_first_is,
     where_no_backup_can_be_taken_no_step_runs,
     an_archive_of_a_newer_version_is_refused,
     an_archive_of_a_newer_format_is_refused,
@@ -49,6 +50,23 @@ fn a_backup_comes_before_the_steps_of_a_newer_version(world: &World) {
     assert_eq!(settings(world), before);
     assert_eq!(world.json(&["database", "up"])["backup"], serde_json::Value::Null);
     assert_sound(world);
+}
+
+fn a_backup_before_steps_of_an_older_version_is_recorded_as_the_first_is(world: &World) {
+    ready(world);
+    let first = world.json(&["database", "down", "--yes"])["backup"].clone();
+    let second = world.json(&["database", "down", "--yes"])["backup"].clone();
+    world.ok(&["backup", "create", "older"]);
+
+    let third = world.json(&["database", "up"])["backup"].clone();
+
+    let listed = world.json(&["backup", "list"]);
+    let listed = listed.as_array().unwrap();
+    let names: Vec<_> = listed.iter().map(|it| it["name"].clone()).collect();
+    assert_eq!(names, [first, second, "older".into(), third]);
+    for one in listed {
+        assert_ne!(one["verified_at"], serde_json::Value::Null, "{one}");
+    }
 }
 
 fn where_no_backup_can_be_taken_no_step_runs(world: &World) {
