@@ -88,8 +88,12 @@ impl Backups {
             let storage = storage(&service);
             let made = backup::create(location, settings, &storage, wish, &author, now()).await;
             let made = service.answer(made)?;
-            let (backup, revision) = (&made.name, made.manifest.revision);
-            tracing::info!(backup, revision, actor = author.actor, "took a backup");
+            let (backup, revision) = (&made.verified.name, made.verified.manifest.revision);
+            let actor = &author.actor;
+            match made.is_tampered() {
+                true => tracing::warn!(backup, revision, actor, "took one of a damaged history"),
+                false => tracing::info!(backup, revision, actor, "took a backup"),
+            }
             Ok(made)
         };
         Ok(Made::Created(Rendered::of(&self.alone(work).await?)))

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::background::in_background;
 use crate::database::{Location, Settings};
-use crate::verify::history;
 use crate::{Error, Result, time};
 
 mod archive;
@@ -83,13 +82,26 @@ pub struct Verified {
     pub manifest: Manifest,
 }
 
+/// How many changes and settings there may be for the history to be computed again with each backup,
+/// which takes 5 µs each. Of a longer one [`verify`] does that.
+const CHECKED_ROWS: u64 = 250_000;
+
 /// A backup that was read back whole, and what was wrong already when it was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Checked {
     #[serde(flatten)]
     pub verified: Verified,
-    /// Where its history and its settings do not hold together, in words.
-    pub problems: Vec<String>,
+    /// Where its history and its settings do not hold together, in words; none if nobody has looked:
+    /// it is too long for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problems: Option<Vec<String>>,
+}
+
+impl Checked {
+    /// Whether its history is known to be damaged.
+    pub fn is_tampered(&self) -> bool {
+        self.problems.as_ref().is_some_and(|it| !it.is_empty())
+    }
 }
 
 /// Reads the backup `name` back into a scratch database and compares everything in it with what
@@ -120,10 +132,8 @@ pub async fn verify(
                     return Err(archive.damaged(NOT_WRITTEN));
                 }
                 let scratch = scratch::extract(&storage, &work, &archive).await?;
-                let scratch = scratch::open(&scratch).await?;
-                let problems = history(&scratch.connection).await;
-                scratch.close().await?;
-                Ok::<_, Error>((archive, sha256, problems?))
+                let problems = scratch::problems(&scratch).await?;
+                Ok::<_, Error>((archive, sha256, problems))
             }
         };
         let read = in_background(reading).await;
@@ -135,12 +145,12 @@ pub async fn verify(
             verified_at: time::stamp(now),
             manifest: archive.manifest,
         };
-        Ok(Checked { verified, problems })
+        Ok(Checked { verified, problems: Some(problems) })
     };
     let checked: Result<Checked> = checked.await;
     match &checked {
         Ok(checked) => {
-            record::keep(location, settings, &checked.verified, Origin::Found).await;
+            record::keep(location, settings, checked, Origin::Found).await;
         }
         Err(error) if error.damage().is_some() => {
             record::doubt(location, settings, name, now).await;

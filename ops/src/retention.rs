@@ -8,6 +8,8 @@
 //! - Only verified backups count for the rules. Whatever the rules say, the newest verified backup,
 //!   the newest of all, and pinned ones stay; those from before a migration and those that were
 //!   found damaged have a time of their own. So there is always one left.
+//! - Backups whose history was damaged when they were taken are counted apart by the rules: they
+//!   take nobody's place but one another's.
 //! - Of what is not known nothing is decided: it stays, and takes nobody's place. Nor does one that
 //!   is dated later than now, by a clock that was ahead; restic lets it push out all others.
 //! - A policy that keeps nothing is refused; restic keeps everything then, or with `--keep-last 0`
@@ -52,6 +54,9 @@ pub struct Backup {
 pub enum Trust {
     /// It was last read back whole then, and nothing has happened to it since.
     Verified(DateTime<Utc>),
+    /// As [`Trust::Verified`], but its history did not hold together when it was taken: it restores
+    /// what was live, and not who did it.
+    Tampered(DateTime<Utc>),
     /// It was first found damaged then, whatever was known before.
     Doubted(DateTime<Utc>),
     /// Nothing: it may be anybody's.
@@ -62,13 +67,17 @@ impl Trust {
     pub fn is_verified(self) -> bool {
         matches!(self, Self::Verified(_))
     }
+
+    pub fn is_tampered(self) -> bool {
+        matches!(self, Self::Tampered(_))
+    }
 }
 
 /// When it was last read back whole, or null.
 impl Serialize for Trust {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Verified(at) => stamp(at, serializer),
+            Self::Verified(at) | Self::Tampered(at) => stamp(at, serializer),
             Self::Doubted(_) | Self::Unknown => serializer.serialize_none(),
         }
     }
@@ -101,17 +110,25 @@ pub fn decide(backups: &[Backup], policy: &Policy, now: DateTime<Utc>) -> Result
     newest_first.sort_by(|a, b| (b.at, &b.name).cmp(&(a.at, &a.name)));
     let is_known = |it: &Backup| it.at <= now && it.trust != Trust::Unknown;
     let is_verified = |it: &Backup| it.at <= now && it.trust.is_verified();
+    let is_tampered = |it: &Backup| it.at <= now && it.trust.is_tampered();
     let newest = newest_first.iter().position(|it| is_known(it));
-    let verified = newest_first.iter().filter(|it| is_verified(it));
-    let verified: Vec<DateTime<Utc>> = verified.map(|it| it.at).collect();
+    let by_rules = |is_counted: &dyn Fn(&Backup) -> bool| {
+        let counted = newest_first.iter().filter(|it| is_counted(it));
+        let counted: Vec<DateTime<Utc>> = counted.map(|it| it.at).collect();
+        rules::reasons(&counted, policy).into_iter()
+    };
+    let mut of_verified = by_rules(&is_verified);
+    let mut of_tampered = by_rules(&is_tampered);
 
-    let mut of_rules = rules::reasons(&verified, policy).into_iter();
     let mut has_newer_verified = false;
     let mut decisions = Vec::new();
     for (at, backup) in newest_first.into_iter().enumerate() {
         let mut reasons = Vec::new();
         if is_verified(backup) {
-            reasons.extend(of_rules.next().into_iter().flatten());
+            reasons.extend(of_verified.next().into_iter().flatten());
+        }
+        if is_tampered(backup) {
+            reasons.extend(of_tampered.next().into_iter().flatten());
         }
         reasons.extend(protection(backup, policy, now, newest == Some(at), has_newer_verified));
         has_newer_verified |= is_verified(backup);
@@ -133,7 +150,7 @@ fn protection(
     let is_verified = backup.trust.is_verified();
     let doubted_at = match backup.trust {
         Trust::Doubted(at) => Some(at),
-        Trust::Verified(_) | Trust::Unknown => None,
+        Trust::Verified(_) | Trust::Tampered(_) | Trust::Unknown => None,
     };
     let protections = [
         (is_newest, Reason::Newest),

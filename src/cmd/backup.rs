@@ -160,15 +160,20 @@ async fn create(
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let (storage, author) = (storage(context), context.author(None));
     let made = backup::create(&location, settings, &storage, wish, &author, Utc::now()).await?;
-    tracing::info!(backup = made.name, revision = made.manifest.revision, "took a backup");
+    let Verified { name, manifest, size_bytes, .. } = &made.verified;
+    let revision = manifest.revision;
+    tracing::info!(backup = name, revision, "took a backup");
+    tell_problems(name, made.problems.as_deref().unwrap_or_default());
     if context.json {
         console::show_json(&made)?;
         return Ok(Exit::Done);
     }
-    console::show(format_args!("{}\n", made.name))?;
-    let size = size(made.size_bytes);
-    let (revision, place) = (made.manifest.revision, storage.place());
+    console::show(format_args!("{name}\n"))?;
+    let (size, place) = (size(*size_bytes), storage.place());
     console::tell(format_args!("revision {revision}, {size} in {place}, read back whole"));
+    if made.problems.is_none() {
+        console::tell("its history is long, and left to `setpoint backup verify`");
+    }
     Ok(Exit::Done)
 }
 
@@ -196,7 +201,7 @@ async fn list(context: &Context) -> miette::Result<Exit> {
 
 /// What tells backups apart; `--json` has the rest.
 fn row(listed: &Listed) -> Vec<String> {
-    let Listed { name, manifest, size_bytes, trust, pinned, problem } = listed;
+    let Listed { name, manifest, size_bytes, trust, pinned, problem, .. } = listed;
     let Some(Manifest { created_at, revision, note, encryption, .. }) = manifest else {
         let [taken, revision, size] = ["-"; 3].map(str::to_owned);
         let problem = problem.clone().unwrap_or_default();
@@ -204,6 +209,7 @@ fn row(listed: &Listed) -> Vec<String> {
     };
     let state = match trust {
         Trust::Verified(_) => "verified",
+        Trust::Tampered(_) => "history damaged",
         Trust::Doubted(_) => "damaged",
         Trust::Unknown => "not verified",
     };
@@ -252,7 +258,7 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
                 if !context.json {
                     console::show(format_args!("{name}: whole, revision {revision}, {size}\n"))?;
                 }
-                tell_problems(name, &one.problems);
+                tell_problems(name, one.problems.as_deref().unwrap_or_default());
                 results.push(Outcome::Whole(Box::new(one)));
             }
             Err(error) if is_one => return Err(error.into()),

@@ -93,8 +93,12 @@ pub(super) struct BackupShape {
     counts: Option<HashMap<String, u64>>,
     /// The files in the archive.
     members: Option<Vec<MemberShape>>,
+    /// Whether its history was damaged when it was taken: then the retention takes no sound one for
+    /// it. Missing if that is not known.
+    history_damaged: Option<bool>,
     /// Where its history and its settings did not hold together when it was taken, if it has just
-    /// been read back.
+    /// been taken or read back; missing where the history is too long to be looked at when it is
+    /// taken.
     problems: Option<Vec<String>>,
 }
 

@@ -14,7 +14,8 @@ use super::record::Origin;
 use super::storage::unreadable;
 use super::taken::{self, Taken};
 use super::work::Work;
-use super::{BackupError, Encryption, Storage, Verified, Wish, record, scratch, write};
+use super::{BackupError, CHECKED_ROWS, Checked, Encryption, Storage, Verified, Wish};
+use super::{record, scratch, write};
 use crate::background::in_background;
 use crate::database::{self, Location, Settings};
 use crate::plan::Author;
@@ -23,7 +24,7 @@ use crate::{Error, Result, apply, time};
 /// The archive that is being written.
 pub(super) const ARCHIVE: &str = "archive.tar";
 /// Takes a backup of the database at `location`, of this version or an older one, and reads it
-/// back. Nobody who writes waits for it.
+/// back. Nobody who writes waits for it. That its history is damaged is told, and no error.
 ///
 /// # Errors
 ///
@@ -39,16 +40,16 @@ pub async fn create(
     wish: Wish,
     author: &Author,
     now: DateTime<Utc>,
-) -> Result<Verified> {
+) -> Result<Checked> {
     refuse(storage, &wish).await?;
     let making = {
         let (location, storage, author) = (location.clone(), storage.clone(), author.clone());
         move || async move { make(&location, settings, &storage, wish, &author, now).await }
     };
     let made = in_background(making).await.map_err(Error::unwritable(storage.folder()))??;
-    let verified = made.keep(storage).await?;
-    record::keep(location, settings, &verified, Origin::Taken).await;
-    Ok(verified)
+    let checked = made.keep(storage).await?;
+    record::keep(location, settings, &checked, Origin::Taken).await;
+    Ok(checked)
 }
 
 /// As [`create`], at once and not when nobody else wants to run, and writes nothing to the
@@ -60,22 +61,23 @@ pub(super) async fn take(
     wish: Wish,
     author: &Author,
     now: DateTime<Utc>,
-) -> Result<Verified> {
+) -> Result<Checked> {
     refuse(storage, &wish).await?;
     make(location, settings, storage, wish, author, now).await?.keep(storage).await
 }
 
 /// An archive that was read back, and is not kept yet.
 struct Made {
-    verified: Verified,
+    checked: Checked,
     work: Work,
 }
 
 impl Made {
-    async fn keep(self, storage: &Storage) -> Result<Verified> {
-        let Self { verified, work } = self;
-        storage.keep(&verified.name, &work.path(ARCHIVE), &verified.sha256).await?;
-        Ok(verified)
+    async fn keep(self, storage: &Storage) -> Result<Checked> {
+        let Self { checked, work } = self;
+        let Verified { name, sha256, .. } = &checked.verified;
+        storage.keep(name, &work.path(ARCHIVE), sha256).await?;
+        Ok(checked)
     }
 }
 
@@ -119,10 +121,16 @@ async fn make(
     let (size_bytes, sha256) = written.map_err(Error::unwritable(&path))?;
 
     let archive = Archive::of(File::open(&path).map_err(unreadable(&path))?, &name)?;
-    scratch::extract(storage, &work, &archive).await.map_err(not_verified)?;
+    let scratch = scratch::extract(storage, &work, &archive).await.map_err(not_verified)?;
+    let rows = ["change", "setting"].map(|it| archive.manifest.counts.get(it).unwrap_or(&0));
+    let problems = match rows.into_iter().sum::<u64>() <= CHECKED_ROWS {
+        // What cannot be read there is no reason to have no backup.
+        true => Some(scratch::problems(&scratch).await.unwrap_or_else(|it| vec![it.in_a_line()])),
+        false => None,
+    };
     let (verified_at, manifest) = (time::stamp(now), archive.manifest);
     let verified = Verified { name, size_bytes, sha256, verified_at, manifest };
-    Ok(Made { verified, work })
+    Ok(Made { checked: Checked { verified, problems }, work })
 }
 
 /// What [`create`] would do.

@@ -28,6 +28,9 @@ pub struct Listed {
     /// What this database knows of it; shown as when it was last read back whole.
     #[serde(rename = "verified_at")]
     pub trust: Trust,
+    /// Whether its history did not hold together when it was taken, as far as is known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub history_damaged: bool,
     /// Whether it is not to be removed; the manifest says the same.
     #[serde(skip)]
     pub pinned: bool,
@@ -44,6 +47,7 @@ impl Listed {
             manifest: None,
             size_bytes: 0,
             trust: Trust::Unknown,
+            history_damaged: false,
             pinned: known.is_some_and(|it| it.pinned_at.is_some()),
             problem: None,
         }
@@ -178,7 +182,8 @@ async fn look(
     let pinned = known.map_or(manifest.pinned, |it| it.pinned_at.is_some());
     manifest.pinned = pinned;
     let trust = known.map_or(Trust::Unknown, trust);
-    Ok(Listed { manifest: Some(manifest), size_bytes, trust, pinned, ..one })
+    let history_damaged = trust.is_tampered();
+    Ok(Listed { manifest: Some(manifest), size_bytes, trust, history_damaged, pinned, ..one })
 }
 
 /// Whether `known` is of the archive of that manifest, as far as can be told without all of it.
@@ -192,7 +197,8 @@ fn is_of(known: &backup::Model, manifest: &Manifest, size_bytes: u64) -> bool {
 fn trust(known: &backup::Model) -> Trust {
     let at = |text: &Option<String>| time::read(text.as_deref()?).ok();
     match (at(&known.verified_at), at(&known.doubted_at)) {
-        (Some(at), _) => Trust::Verified(at),
+        (Some(at), None) => Trust::Verified(at),
+        (Some(at), Some(_)) => Trust::Tampered(at),
         (None, Some(at)) => Trust::Doubted(at),
         (None, None) => Trust::Unknown,
     }

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use setpoint_entity::backup;
 
-use super::Verified;
+use super::{Checked, Verified};
 use crate::clock::latest;
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::{Error, Result, apply, time};
@@ -55,7 +55,7 @@ pub struct Freshness {
     pub taken_at: Option<DateTime<Utc>>,
     /// Of that archive.
     pub size_bytes: u64,
-    /// When one was last read back whole.
+    /// When one was last read back whole, with a sound history.
     pub verified_at: Option<DateTime<Utc>>,
 }
 
@@ -75,6 +75,8 @@ pub async fn freshness(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<
     let Some(newest) = newest else { return Ok(Freshness::default()) };
     let verified = backup::Entity::find()
         .filter(backup::Column::VerifiedAt.lte(latest))
+        // Of a damaged history a backup is no proof.
+        .filter(backup::Column::DoubtedAt.is_null())
         .order_by_desc(backup::Column::VerifiedAt)
         .one(db)
         .await?
@@ -100,16 +102,17 @@ pub(super) enum Origin {
 pub(super) async fn keep(
     location: &Location,
     settings: Settings,
-    verified: &Verified,
+    checked: &Checked,
     origin: Origin,
 ) {
+    let verified = &checked.verified;
     let write = async |db: &Database| {
         let transaction = db.begin().await?;
         if origin == Origin::Found && !is_own(&transaction, &verified.manifest.epoch).await? {
             tracing::info!(backup = verified.name, "whole, and of another history: not recorded");
             return Ok(transaction.rollback().await?);
         }
-        write(&transaction, verified).await?;
+        write(&transaction, checked).await?;
         Ok(transaction.commit().await?)
     };
     let written = match origin {
@@ -132,8 +135,8 @@ async fn is_own(db: &impl ConnectionTrait, epoch: &str) -> Result<bool> {
     Ok(recorded.one(db).await?.is_some())
 }
 
-async fn write(db: &impl ConnectionTrait, verified: &Verified) -> Result<()> {
-    let Verified { name, size_bytes, sha256, verified_at, manifest } = verified;
+async fn write(db: &impl ConnectionTrait, checked: &Checked) -> Result<()> {
+    let Verified { name, size_bytes, sha256, verified_at, manifest } = &checked.verified;
     // An older version has fewer columns.
     let known = backup::Entity::find_by_id(name)
         .select_only()
@@ -152,7 +155,8 @@ async fn write(db: &impl ConnectionTrait, verified: &Verified) -> Result<()> {
         created_at: manifest.created_at.clone(),
         created_by: manifest.created_by.clone(),
         verified_at: Some(verified_at.clone()),
-        doubted_at: None,
+        // Both times together: it is whole, and what it is of was damaged.
+        doubted_at: checked.is_tampered().then(|| verified_at.clone()),
         pinned_at,
         epoch: manifest.epoch.clone(),
         revision: manifest.revision,
@@ -164,7 +168,9 @@ async fn write(db: &impl ConnectionTrait, verified: &Verified) -> Result<()> {
     match known {
         Some(_) => drop(backup::Entity::update(row).exec(db).await?),
         None => {
-            row.doubted_at = NotSet;
+            if !checked.is_tampered() {
+                row.doubted_at = NotSet;
+            }
             backup::Entity::insert(row).exec_without_returning(db).await?;
         }
     }
@@ -175,10 +181,12 @@ async fn write(db: &impl ConnectionTrait, verified: &Verified) -> Result<()> {
 pub(super) async fn doubt(location: &Location, settings: Settings, name: &str, now: DateTime<Utc>) {
     let write = async |db: &Database| {
         let none = Expr::value(None::<String>);
-        let since = Expr::col(backup::Column::DoubtedAt).if_null(time::stamp(now));
+        let was_whole = Expr::col(backup::Column::VerifiedAt).is_not_null();
+        let before = Expr::col(backup::Column::DoubtedAt).if_null(time::stamp(now));
+        let since = Expr::case(was_whole, time::stamp(now)).finally(before);
         let found = backup::Entity::update_many()
             .col_expr(backup::Column::VerifiedAt, none)
-            .col_expr(backup::Column::DoubtedAt, since)
+            .col_expr(backup::Column::DoubtedAt, since.into())
             .filter(backup::Column::Name.eq(name));
         found.exec(&db.connection).await?;
         Ok(())

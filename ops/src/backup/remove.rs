@@ -4,10 +4,12 @@ use super::list::reached;
 use super::storage::refuse_bad_name;
 use super::{BackupError, Listed, Storage, record};
 use crate::database::{Location, Settings};
+use crate::retention::Trust;
 use crate::{Error, Result};
 
 /// Removes the backup `name`, and what is known of it, for `by`. Unless it is forced, one that is
-/// pinned stays, and the newest of those that were read back whole. With `is_dry` it is only looked
+/// pinned stays, and the newest of those that were read back whole: of those with a sound history, if
+/// there is one. With `is_dry` it is only looked
 /// whether it may go.
 ///
 /// # Errors
@@ -59,7 +61,8 @@ pub(super) async fn take_away(
 /// `listed` are all of them, the oldest first.
 fn refuse_needed(listed: &[Listed], name: &str) -> Result<()> {
     let Some(one) = listed.iter().find(|it| it.name == name) else { return Ok(()) };
-    let newest = listed.iter().rev().find(|it| it.trust.is_verified());
+    let newest = |is: fn(Trust) -> bool| listed.iter().rev().find(|it| is(it.trust));
+    let newest = newest(Trust::is_verified).or_else(|| newest(Trust::is_tampered));
     let name = name.to_owned();
     let refused: Option<Error> = match newest {
         _ if one.pinned => Some(BackupError::Pinned { name }.into()),

@@ -22,7 +22,7 @@ use super::record::Origin;
 use super::tables::{Fate, Shape};
 use super::work::Work;
 use super::{
-    BackupError, Kind, Manifest, Moment, NOT_WRITTEN, Storage, Verified, Wish, record, replay,
+    BackupError, Checked, Kind, Manifest, Moment, NOT_WRITTEN, Storage, Wish, record, replay,
     scratch,
 };
 use crate::apply::{self, Channel};
@@ -246,7 +246,7 @@ impl Restore {
         author.check()?;
         database::refuse_missing_folder(location)?;
         self.refuse_other(location, settings).await?;
-        let mut safe: Option<Verified> = None;
+        let mut safe: Option<Checked> = None;
         let work = async |db: &Database| {
             for turn in 1..=TRIES {
                 let seen = apply::head(&db.connection).await?;
@@ -261,12 +261,13 @@ impl Restore {
                     Some(begun) => begun,
                     None => self.begin(db).await?,
                 };
-                let held = safe.as_ref().map(|it| (&it.manifest.epoch, it.manifest.revision));
+                let held = safe.as_ref().map(|it| &it.verified.manifest);
+                let held = held.map(|it| (&it.epoch, it.revision));
                 if (&head.epoch, head.revision) != held.unwrap_or((&seen.epoch, seen.revision)) {
                     // Somebody has written what the safety backup does not hold.
                     transaction.rollback().await?;
                     if let Some(useless) = safe.take() {
-                        discard(storage, &useless.name).await;
+                        discard(storage, &useless.verified.name).await;
                     }
                     continue;
                 }
@@ -280,7 +281,7 @@ impl Restore {
                 return Ok(Restored {
                     epoch,
                     revision,
-                    safety_backup: safe.as_ref().map(|it| it.name.clone()),
+                    safety_backup: safe.as_ref().map(|it| it.verified.name.clone()),
                 });
             }
             Err(BackupError::Overtaken.into())
@@ -290,9 +291,10 @@ impl Restore {
             match error {
                 // It may be needed.
                 Error::Unanswered { .. } => {
-                    tracing::warn!(backup = safe.name, "what was there before is in a backup");
+                    let backup = &safe.verified.name;
+                    tracing::warn!(backup, "what was there before is in a backup");
                 }
-                _ => discard(storage, &safe.name).await,
+                _ => discard(storage, &safe.verified.name).await,
             }
         }
         done

@@ -17,6 +17,7 @@ use super::tables::{Fate, Shape, TABLES};
 use super::work::Work;
 use super::{BackupError, Storage, lines};
 use crate::database::{self, Access, Database, Location, Settings};
+use crate::verify::history;
 use crate::{Error, Result, apply};
 
 /// The file of the scratch database.
@@ -79,6 +80,18 @@ pub(super) async fn open(location: &Location) -> Result<Database> {
         db.connection.execute_unprepared(&drop).await?;
     }
     Ok(db)
+}
+
+/// Where the history and the settings in what [`extract`] made do not hold together, in words.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub(super) async fn problems(location: &Location) -> Result<Vec<String>> {
+    let scratch = open(location).await?;
+    let problems = history(&scratch.connection).await;
+    scratch.close().await?;
+    problems
 }
 
 /// Refuses an archive of steps that this version does not know.

@@ -57,7 +57,7 @@ pub async fn up(
         // Only now is there a table for it.
         record::keep(location, settings, safe, Origin::Taken).await;
     }
-    Ok(Stepped { steps, backup: safe.map(|it| it.name) })
+    Ok(Stepped { steps, backup: safe.map(|it| it.verified.name) })
 }
 
 /// Takes the newest `steps` steps back, with the data that lies in their tables, after a backup
@@ -92,7 +92,7 @@ pub async fn down(
     let closed = db.close().await;
     let steps = done?;
     closed?;
-    Ok(Stepped { steps, backup: safe.map(|it| it.name) })
+    Ok(Stepped { steps, backup: safe.map(|it| it.verified.name) })
 }
 
 fn wish(note: &str, now: DateTime<Utc>) -> Wish {

@@ -11,7 +11,7 @@ use setpoint_importers::Limits;
 use super::drift::drift;
 use super::{Claim, Ended, Job, Verb};
 use crate::apply::Channel;
-use crate::backup::{self, Checked, Storage, Wish};
+use crate::backup::{self, Checked, Storage, Verified, Wish};
 use crate::clock::Clocks;
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::live::{self, Live};
@@ -154,8 +154,20 @@ async fn take_backup(ground: &Ground, job: &str, now: DateTime<Utc>) -> Result<E
         Wish { name: None, kind: backup::Kind::Job, note: Some(format!("job {job}")), pin: false };
     let author = Author { actor: format!("job:{job}"), reason: None };
     let made = backup::create(location, *settings, backups, wish, &author, now).await?;
-    let (revision, bytes) = (made.manifest.revision, made.size_bytes);
-    told(format!("{}: revision {revision}, {bytes} bytes, read back whole", made.name))
+    let Verified { name, manifest, size_bytes, .. } = &made.verified;
+    let revision = manifest.revision;
+    let odd = match &made.problems {
+        None => "; its history is long, and left to verify-backups".to_owned(),
+        Some(_) => damaged_history(&made).map_or_else(String::new, |it| format!("; {it}")),
+    };
+    told(format!("{name}: revision {revision}, {size_bytes} bytes, read back whole{odd}"))
+}
+
+/// What is told of a backup that was taken of a damaged history, in the log too.
+fn damaged_history(checked: &Checked) -> Option<String> {
+    let (name, problem) = (&checked.verified.name, checked.problems.as_ref()?.first()?);
+    tracing::warn!(backup = name, problem, "a backup holds a damaged history");
+    Some(format!("the history in {name} is damaged: {problem}"))
 }
 
 async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
@@ -164,8 +176,8 @@ async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
     let told_of = |name: &str, checked: Result<Checked>| {
         match checked {
             Ok(checked) => {
-                if let Some(problem) = checked.problems.first() {
-                    odd.push_str(&format!("; the history in {name} is damaged: {problem}"));
+                if let Some(damaged) = damaged_history(&checked) {
+                    odd.push_str(&format!("; {damaged}"));
                 }
             }
             Err(error) => bad.push(format!("{name}: {}", error.in_a_line())),

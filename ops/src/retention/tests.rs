@@ -7,7 +7,7 @@ mod properties;
 mod restic;
 
 /// Backups, each a name, a time and what there is to say: `v`erified, `p`inned, before a
-/// `m`igration, `u`nknown; others were found damaged as soon as they were there.
+/// `m`igration, `u`nknown, `t`ampered with; others were found damaged as soon as they were there.
 fn backups(lines: &[(&str, &str, &str)]) -> Vec<Backup> {
     let backup = |(name, at, marks): &(&str, &str, &str)| Backup {
         name: (*name).to_owned(),
@@ -23,6 +23,7 @@ fn trust(at: DateTime<Utc>, marks: &str) -> Trust {
     match marks {
         _ if marks.contains('v') => Trust::Verified(at),
         _ if marks.contains('u') => Trust::Unknown,
+        _ if marks.contains('t') => Trust::Tampered(at),
         _ => Trust::Doubted(at),
     }
 }
@@ -120,6 +121,27 @@ fn what_is_not_verified_takes_no_place_of_what_is() {
     newest: newest backup; not verified, and no newer one is
     doubtful: not verified, and no newer one is
     good: daily backup; newest verified backup
+    ");
+}
+
+#[test]
+fn what_was_taken_of_a_damaged_history_takes_no_place_of_what_is_sound() {
+    let lines = [
+        ("oldest", "2026-04-29T10:00:00Z", "v"),
+        ("older", "2026-04-30T10:00:00Z", "v"),
+        GOOD,
+        ("edited", "2026-05-01T11:00:00Z", "t"),
+        ("edited too", "2026-05-02T10:00:00Z", "t"),
+        ("edited still", "2026-05-02T11:00:00Z", "t"),
+    ];
+
+    insta::assert_snapshot!(decided(&lines, &policy(r#"{"keep_last": 2}"#)), @r"
+    edited still: last backup; newest backup
+    edited too: last backup
+    edited goes
+    good: last backup; newest verified backup
+    older: last backup
+    oldest goes
     ");
 }
 

@@ -175,7 +175,7 @@ pub(super) fn with_content(whole: &[u8], made: &[u8]) -> Vec<u8> {
 
 fn a_history_that_was_damaged_before_is_told_and_can_be_restored(world: &World) {
     ready(world).sql("UPDATE change SET after = '9' WHERE revision = 2");
-    world.ok(&["backup", "create", "first"]);
+    let created = world.run(&["backup", "create", "first"]);
     world.ok(&["set", "new", "true"]);
 
     let verified = world.run(&["backup", "verify", "first"]);
@@ -184,6 +184,7 @@ fn a_history_that_was_damaged_before_is_told_and_can_be_restored(world: &World) 
                 `http.port` of default: it is not as the history has it\n  \
                 revision 2: it or its changes were edited\n";
     assert_eq!(verified.stderr, told);
+    assert!(created.status == 0 && created.stderr.starts_with(told), "{created}");
     let planned = world.run(&["backup", "restore", "first", "--dry-run"]);
     assert_eq!(planned.stderr, told);
     let planned = world.json(&["backup", "restore", "first", "--dry-run"]);

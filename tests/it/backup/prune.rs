@@ -11,6 +11,7 @@ on_both![
     what_no_rule_keeps_is_removed_and_the_rest_says_why_it_stays,
     without_a_policy_nothing_is_removed,
     what_is_damaged_does_not_count_and_the_newest_good_one_stays,
+    what_was_taken_of_a_damaged_history_says_so_and_removes_no_sound_one,
     what_was_removed_before_one_could_not_be_is_told,
     where_there_is_no_backup_none_is_verified,
     one_backup_is_removed_unless_it_is_needed,
@@ -76,6 +77,47 @@ fn what_is_damaged_does_not_count_and_the_newest_good_one_stays(world: &World) {
 
     assert_eq!(names(world), ["four", "one", "three"], "{planned}");
     assert_eq!(world.run(&["backup", "restore", "three", "--yes"]).status, 0);
+}
+
+fn what_was_taken_of_a_damaged_history_says_so_and_removes_no_sound_one(world: &World) {
+    const JOB: &str = "[[job]]\nname = 'nightly'\nverb = 'backup'\ncron = '0 3 1 1 *'\n";
+    ready(world).write("setpoint.toml", format!("{KEEP_ONE}{JOB}"));
+    world.ok(&["backup", "create", "sound"]);
+    world.sql("UPDATE change SET after = '9' WHERE revision = 2");
+    let edited = "revision 2: it or its changes were edited";
+
+    let made = world.json(&["backup", "create", "first"]);
+    let ran = world.json(&["jobs", "run", "nightly"]);
+
+    assert_eq!(made["problems"][1], edited, "{made}");
+    let output = text(&ran["output"]);
+    let nightly = output.split(':').next().unwrap();
+    assert!(output.contains(&format!("; the history in {nightly} is damaged: ")), "{output}");
+    let state = |name: &str| {
+        let listed = world.ok(&["backup", "list"]);
+        let line = listed.lines().find(|it| it.starts_with(name)).unwrap().to_owned();
+        line.contains("history damaged")
+    };
+    assert_eq!(["sound", "first", nightly].map(state), [false, true, true]);
+    // Reading it back again finds the same.
+    world.ok(&["backup", "verify", "--all"]);
+    let pruned = decided(&world.json(&["backup", "prune", "--yes"])).replace(nightly, "nightly");
+    assert_snapshot!(pruned, @r#"
+    nightly ["last backup","newest backup"]
+    first []
+    sound ["last backup","newest verified backup"]
+    "#);
+    assert_eq!(names(world), ["sound", nightly]);
+    let refused = world.refusal(&["backup", "remove", "sound", "--yes"]);
+    assert!(refused.starts_with("1 backup::last_verified; "), "{refused}");
+    world.ok(&["backup", "remove", "sound", "--force", "--yes"]);
+    let refused = world.refusal(&["backup", "remove", nightly, "--yes"]);
+    assert!(refused.starts_with("1 backup::last_verified; "), "{refused}");
+
+    // What was edited is undone: a backup is sound again.
+    world.sql("UPDATE change SET after = '8080' WHERE revision = 2");
+    let made = world.json(&["backup", "create", "mended"]);
+    assert_eq!(made["problems"], serde_json::json!([]));
 }
 
 fn what_was_removed_before_one_could_not_be_is_told(world: &World) {
