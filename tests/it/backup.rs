@@ -10,6 +10,7 @@ use crate::world::{World, fed, text};
 
 mod bad_input;
 mod encrypted;
+mod frugal;
 mod keys;
 mod moments;
 mod older;

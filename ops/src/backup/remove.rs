@@ -1,7 +1,6 @@
 //! Removing one backup that somebody names.
 
 use super::list::reached;
-use super::storage::refuse_bad_name;
 use super::{BackupError, Listed, Storage, record};
 use crate::database::{Location, Settings};
 use crate::retention::Trust;
@@ -31,11 +30,7 @@ pub async fn remove(
         refuse_needed(&reached(location, settings, storage).await?, name)?;
     }
     if is_dry {
-        refuse_bad_name(name)?;
-        return match storage.names().await?.iter().any(|it| it == name) {
-            true => Ok(()),
-            false => Err(BackupError::Unknown { name: name.to_owned() }.into()),
-        };
+        return storage.refuse_unknown(name).await;
     }
     take_away(location, settings, storage, name, by).await
 }

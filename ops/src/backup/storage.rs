@@ -190,6 +190,21 @@ impl Storage {
         }
     }
 
+    /// # Errors
+    ///
+    /// [`BackupError::Unknown`], [`BackupError::BadName`]; as [`Bucket`] has them.
+    pub(super) async fn refuse_unknown(&self, name: &str) -> Result<()> {
+        refuse_bad_name(name)?;
+        let is_there = match &self.bucket {
+            None => folder::has(&self.folder, name),
+            Some(bucket) => bucket.has(name).await?,
+        };
+        match is_there {
+            true => Ok(()),
+            false => Err(BackupError::Unknown { name: name.to_owned() }.into()),
+        }
+    }
+
     /// A new folder to work in. Those of runs that were killed are gone after that.
     ///
     /// # Errors
