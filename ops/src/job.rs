@@ -30,6 +30,7 @@ mod list;
 mod meters;
 mod past;
 mod pause;
+mod run;
 mod runner;
 mod work;
 

@@ -8,15 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::claim::{all_open, is_held, may_begin};
-use super::hand::held;
-use super::work::carry_out;
-use super::{Claim, Ended, Ground, Holder, Job, Recorded, State, Store, consider, meters, tick};
+use super::run::Run;
+use super::{Claim, Ground, Holder, Job, State, consider, meters, tick};
 use crate::Result;
 use crate::clock::Clocks;
 use crate::live::Live;
@@ -227,81 +225,4 @@ impl Looking {
 
 async fn all(tasks: &mut JoinSet<String>) {
     while tasks.join_next().await.is_some() {}
-}
-
-/// One run of a job.
-struct Run {
-    live: Live,
-    setup: Arc<Setup>,
-    job: Job,
-    claim: Claim,
-    clock: Clock,
-}
-
-impl Run {
-    async fn carry_out(self, mut cancel: watch::Receiver<bool>) -> String {
-        let from = (self.clock)();
-        let cancelled = cancel.clone();
-        let stopped = async move {
-            // Without a sender nobody waits for it any more.
-            drop(cancel.wait_for(|it| *it).await);
-        };
-        let name = self.job.name.clone();
-        let recorded = match self.live.writer() {
-            Ok(db) => {
-                let (claim, holder) = (&self.claim, &self.setup.holder);
-                held(db, &self.job, claim, holder, self.clock, self.work(from), stopped).await
-            }
-            Err(error) => Err(error),
-        };
-        let to = (self.clock)();
-        match recorded {
-            Ok(None) if *cancelled.borrow() => {
-                tracing::info!(job = name, "gives back a run, which ends with this program");
-            }
-            Ok(recorded) => {
-                meters::ended(&name, recorded.as_ref(), from, to);
-                tell(&self.claim, recorded);
-            }
-            // Its lease runs out, and it is begun again.
-            Err(error) => {
-                let error = error.in_a_line();
-                tracing::error!(job = name, error, "cannot record how a run ended");
-            }
-        }
-        name
-    }
-
-    /// The work, on a thread where it holds nobody up, and whose panics end with it. It stops when
-    /// this is dropped.
-    async fn work(&self, now: DateTime<Utc>) -> Ended {
-        let (wanted, unwanted) = oneshot::channel::<()>();
-        let (live, setup, job) = (self.live.clone(), self.setup.clone(), self.job.clone());
-        let runtime = Handle::current();
-        let working = spawn_blocking(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    ended = carry_out(Store::Live(&live), &setup.ground, &job, now) => ended,
-                    _ = unwanted => Ended::failed("nobody waits for it"),
-                }
-            })
-        });
-        let ended = working.await;
-        drop(wanted);
-        ended.unwrap_or_else(|_| Ended::failed("it panicked, which is a mistake in Setpoint"))
-    }
-}
-
-fn tell(claim: &Claim, recorded: Option<Recorded>) {
-    let Claim { job, scheduled_for, .. } = claim;
-    match recorded {
-        Some(Recorded { state: State::Succeeded, .. }) => {
-            tracing::info!(job, scheduled_for, "a job succeeded");
-        }
-        Some(Recorded { state, failing, reason }) => {
-            let state = state.as_str();
-            tracing::error!(job, scheduled_for, state, failing, reason, "a job failed");
-        }
-        None => tracing::warn!(job, scheduled_for, "a run is not this instance's any more"),
-    }
 }
