@@ -53,7 +53,6 @@ pub use steps::{Stepped, down, up};
 pub use storage::{Storage, passed_over};
 pub use verify_each::verify_each;
 
-use archive::Archive;
 use record::Origin;
 
 /// What the database says of an archive of another hash.
@@ -122,8 +121,7 @@ pub async fn verify(
     now: DateTime<Utc>,
 ) -> Result<Checked> {
     let checked = async {
-        let (file, work) = storage.open(name).await?;
-        let archive = Archive::of(file, name)?;
+        let (archive, work) = archive::open(storage, name).await?;
         let reading = {
             let (location, storage) = (location.clone(), storage.clone());
             move || async move {

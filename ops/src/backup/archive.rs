@@ -13,6 +13,7 @@ use tokio::task::JoinError;
 use super::encryption::{Keys, Opened};
 use super::manifest::{ENCRYPTED, MANIFEST, MANIFEST_SUM, Manifest, Member, member_name};
 use super::storage::{BEGINNING_BYTES, Beginning, EXTENSION, beginning_of, unreadable};
+use super::work::Work;
 use super::{BackupError, Storage, tar, write};
 use crate::background::Gentle;
 use crate::{Error, Result, hash};
@@ -46,6 +47,21 @@ pub(super) async fn head(storage: &Storage, name: &str) -> Result<(Manifest, u64
         true => Ok((manifest, beginning.size_bytes)),
         false => Err(damaged(name, NOT_THE_MANIFEST)),
     }
+}
+
+/// Opens the archive `name`, and a folder to work on it in. What nobody here can decrypt is not
+/// fetched.
+///
+/// # Errors
+///
+/// As [`head`]; [`Error::Unwritable`], [`BackupError::NoRoom`]; as
+/// [`super::Encryption::refuse_without_key`].
+pub(super) async fn open(storage: &Storage, name: &str) -> Result<(Archive, Work)> {
+    let beginning = storage.beginning(name).await?;
+    let Head { manifest, .. } = Head::of(&beginning.bytes, name)?;
+    drop(Keys::of(storage.encryption(), &manifest, name)?);
+    let (file, work) = storage.open(name).await?;
+    Ok((Archive::of(file, name)?, work))
 }
 
 impl Archive {

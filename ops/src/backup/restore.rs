@@ -15,7 +15,7 @@ use serde::Serialize;
 use setpoint_entity::head;
 use setpoint_importers::Pattern;
 
-use super::archive::Archive;
+use super::archive::{self, Archive};
 use super::create::take;
 use super::lines::{self, Lines};
 use super::record::Origin;
@@ -96,8 +96,7 @@ impl Restore {
     ///
     /// As [`super::verify`]; [`BackupError::NoSuchMoment`].
     pub async fn open(storage: &Storage, name: &str, at: Option<&Moment>) -> Result<Self> {
-        let (file, work) = storage.open(name).await?;
-        let archive = Archive::of(file, name)?;
+        let (archive, work) = archive::open(storage, name).await?;
         let sha256 = archive.sha256()?;
         let location = scratch::extract(storage, &work, &archive).await?;
         let Archive { name, manifest, .. } = archive;
