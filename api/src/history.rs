@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Enum, Object, OpenApi};
+use sea_orm::DatabaseTransaction;
 use serde::Serialize;
 use serde_json::Value;
 use setpoint_client::types::Setting;
 use setpoint_ops::explain::{Explanation, explain};
-use setpoint_ops::history::{Event, EventPlace, Wanted, events};
+use setpoint_ops::history::{Event, EventPlace, Removed, Wanted, events, removed};
 use setpoint_ops::live::View;
 use setpoint_ops::secret::Rules;
 use setpoint_ops::setting::Scope;
@@ -66,6 +67,23 @@ pub(crate) struct EventsPage {
     /// Give it as `cursor` for what came before; missing at the end.
     #[oai(skip_serializing_if_is_none)]
     next: Option<String>,
+    /// At the end, if that is not the beginning: changes may have been removed.
+    #[oai(skip_serializing_if_is_none)]
+    removed: Option<RemovedShape>,
+}
+
+/// What retention has removed of the history, of all keys and namespaces.
+#[derive(Object)]
+#[oai(rename = "RemovedRevisions", skip_serializing_if_is_none)]
+pub(crate) struct RemovedShape {
+    /// How many.
+    revisions: i64,
+    /// The newest of them.
+    last: i64,
+    /// The newest revision of kind `retention`: its reason says what it has removed.
+    removed_by: i64,
+    /// When that was.
+    removed_at: Option<String>,
 }
 
 /// The same, as `ops` has it.
@@ -74,6 +92,8 @@ pub(crate) struct EventPage {
     pub events: Vec<Event>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Removed>,
 }
 
 /// Everything that is known of one key.
@@ -89,6 +109,9 @@ struct ExplanationShape {
     layers: Vec<InLayer>,
     /// The newest change first.
     history: Vec<EventShape>,
+    /// Missing if the history is whole; changes of this key may be among what was removed.
+    #[oai(skip_serializing_if_is_none)]
+    removed: Option<RemovedShape>,
     /// Files that have conflicts open: then `seed` may not be what the file says by now.
     conflicts_in: Vec<String>,
 }
@@ -219,8 +242,9 @@ pub(crate) async fn page_of(
     let limit = limit.unwrap_or(LIMIT);
     let db = service.reader().await?;
     let mut found = service.answer(events(&db, wanted, after.as_ref(), limit + 1).await)?;
-    drop(db);
     let is_more = found.len() > limit as usize;
+    let removed = service.answer(removed_before(&db, is_more).await)?;
+    drop(db);
     found.truncate(limit as usize);
     let last = found.last().filter(|_| is_more);
     let next =
@@ -230,5 +254,13 @@ pub(crate) async fn page_of(
         let rules = rules(&it.namespace);
         hide(it, &rules)
     });
-    Ok(EventPage { events: events.collect(), next })
+    Ok(EventPage { events: events.collect(), next, removed })
+}
+
+/// What was removed of the history, for the last of its pages: there it seems to begin.
+pub(crate) async fn removed_before(
+    db: &DatabaseTransaction,
+    is_more: bool,
+) -> setpoint_ops::Result<Option<Removed>> {
+    if is_more { Ok(None) } else { removed(db).await }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
-use setpoint_ops::history::{Event, Revision, Wanted, revision, revisions};
+use setpoint_ops::history::{Event, Removed, Revision, Wanted, revision, revisions};
 use setpoint_ops::plan::{Plan, Trial};
 use setpoint_ops::revert::{Part, Target, plan};
 use setpoint_ops::time::between;
@@ -15,7 +15,7 @@ use crate::Tags;
 use crate::access::Caller;
 use crate::carry_out::{finish, may, without_files};
 use crate::confirm::UnconfirmedShape;
-use crate::history::{EventPage, EventShape, page_of};
+use crate::history::{EventPage, EventShape, RemovedShape, page_of, removed_before};
 use crate::page::{self, LIMIT};
 use crate::payload::Rendered;
 use crate::plans::{StrategyName, keys, strategy};
@@ -58,6 +58,9 @@ struct RevisionsPage {
     /// Give it as `cursor` for what came before; missing at the end.
     #[oai(skip_serializing_if_is_none)]
     next: Option<String>,
+    /// At the end, if revisions were removed.
+    #[oai(skip_serializing_if_is_none)]
+    removed: Option<RemovedShape>,
 }
 
 #[derive(Serialize)]
@@ -65,6 +68,8 @@ struct Page {
     revisions: Vec<Revision>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<Removed>,
 }
 
 /// One revision, and some of what it changed.
@@ -134,7 +139,8 @@ impl Revisions {
         found.truncate(limit as usize);
         let last = found.last().filter(|_| is_more);
         let next = last.map(|it| page::cursor_at(&it.id));
-        Ok(Rendered::of(&Page { revisions: found, next }))
+        let removed = self.0.answer(removed_before(&db, is_more).await)?;
+        Ok(Rendered::of(&Page { revisions: found, next, removed }))
     }
 
     /// Read one revision and what it changed
@@ -158,7 +164,7 @@ impl Revisions {
         let revision = self.0.answer(revision(&db, &wanted, id.0).await)?;
         drop(db);
         let wanted = Wanted { revision: Some(id.0), ..wanted };
-        let EventPage { events, next } = page_of(&self.0, &wanted, cursor.0, limit.0).await?;
+        let EventPage { events, next, .. } = page_of(&self.0, &wanted, cursor.0, limit.0).await?;
         Ok(Rendered::of(&One { revision, changed: events, next }))
     }
 

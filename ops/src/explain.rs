@@ -6,7 +6,7 @@ use serde_json::Value;
 use setpoint_entity::{seed, setting};
 use setpoint_importers::Key;
 
-use crate::history::{Event, events_of};
+use crate::history::{Event, Removed, events_of, removed};
 use crate::plan::Origin;
 use crate::setting::{Scope, Setting, get};
 use crate::source::imported;
@@ -23,6 +23,9 @@ pub struct Explanation {
     pub layers: Vec<InLayer>,
     /// The newest change first.
     pub history: Vec<Event>,
+    /// What retention has removed of the history of all keys: changes of this one may be among that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Removed>,
     /// The files of this namespace that have conflicts open: then `seed` may not be what the
     /// file says by now.
     pub conflicts_in: Vec<String>,
@@ -111,6 +114,7 @@ pub async fn explain(db: &impl ConnectionTrait, scope: &Scope, key: &Key) -> Res
         effective,
         layers,
         history,
+        removed: removed(db).await?,
         conflicts_in: in_conflict.map(|it| it.path).collect(),
     })
 }

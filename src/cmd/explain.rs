@@ -68,5 +68,12 @@ fn text(explanation: &Explanation) -> String {
         ));
         line(format!("      {} -> {}", value(&event.before), value(&event.after)));
     }
+    if let Some(it) = &explanation.removed {
+        line(format!(
+            "\nretention has removed revisions up to {} of the history, see revision {}: earlier changes \
+             may be missing here",
+            it.last, it.removed_by
+        ));
+    }
     text
 }

@@ -2,16 +2,22 @@
 //! that is silently short.
 
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use serde::Serialize;
 use setpoint_entity::{pruned, revision};
 
 use crate::{Error, Result};
 
 /// What was removed, all together.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Removed {
     pub revisions: i64,
     /// The newest of them.
     pub last: i64,
+    /// The newest revision of kind `retention`: its reason says what it has removed.
+    pub removed_by: i64,
+    /// When that was; none if it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<String>,
 }
 
 /// What was removed; none if the history is whole.
@@ -22,7 +28,10 @@ pub struct Removed {
 pub async fn removed(db: &impl ConnectionTrait) -> Result<Option<Removed>> {
     let rows = pruned::Entity::find().order_by_asc(pruned::Column::First).all(db).await?;
     let revisions = rows.iter().map(|it| it.last - it.first + 1).sum();
-    Ok(rows.last().map(|it| Removed { revisions, last: it.last }))
+    let Some(last) = rows.last().map(|it| it.last) else { return Ok(None) };
+    let removed_by = rows.iter().map(|it| it.revision).max().unwrap_or_default();
+    let by = revision::Entity::find_by_id(removed_by).one(db).await?;
+    Ok(Some(Removed { revisions, last, removed_by, removed_at: by.map(|it| it.at) }))
 }
 
 /// Refuses a revision that was removed.

@@ -34,8 +34,7 @@ fn whether_one_backup_may_go_by_force_is_asked_of_it_alone() {
 fn what_cannot_be_decrypted_is_not_fetched() {
     let world = World::sqlite();
     let store = kept(&world);
-    let recipients =
-        format!("[backups.encryption]\nrecipients = ['{}']\n", key(&world, "key.txt"));
+    let recipients = format!("[backups.encryption]\nrecipients = ['{}']\n", key(&world, "key.txt"));
     store.keeps(&world, &format!("{recipients}identity_file = 'key.txt'\n"));
     world.ok(&["backup", "create", "one"]);
     store.keeps(&world, &recipients);

@@ -10,6 +10,7 @@ on_both![
     differences_are_told_as_before_or_not_at_all,
     what_a_removed_revision_did_is_not_taken_back,
     lists_say_that_they_are_not_whole,
+    what_explains_a_value_says_that_earlier_changes_were_removed,
     who_gave_live_settings_their_values_is_told_as_before,
     a_key_that_was_deleted_is_new_when_sql_inserts_it,
     a_file_that_follows_catches_up_over_what_was_removed,
@@ -81,6 +82,22 @@ fn lists_say_that_they_are_not_whole(world: &World) {
         let ran = world.run(command);
         assert_eq!(ran.stderr, "retention has removed 5 revisions, the newest of them 7\n");
     }
+}
+
+fn what_explains_a_value_says_that_earlier_changes_were_removed(world: &World) {
+    past(world);
+    assert!(!world.ok(&["explain", "a"]).contains("retention"));
+
+    world.ok(&["audit", "prune", "--yes"]);
+
+    assert!(world.ok(&["explain", "a"]).ends_with(
+        "\nretention has removed revisions up to 7 of the history, see revision 12: earlier \
+         changes may be missing here\n"
+    ));
+    let removed = &world.json(&["explain", "a"])["removed"];
+    let told = ["revisions", "last", "removed_by"].map(|it| removed[it].to_string());
+    assert_eq!(told, ["5", "7", "12"]);
+    assert!(removed["removed_at"].is_string());
 }
 
 fn who_gave_live_settings_their_values_is_told_as_before(world: &World) {

@@ -60,6 +60,17 @@ fn a_service_tells_what_was_removed_as_such(world: &World) {
     }
     assert_eq!((&verdict["removed"], &verdict["first_bad"]), (&json!(5), &json!(null)));
     assert_eq!(server.get("/api/revisions/12").json()["revision"]["kind"], "retention");
+    // The last page of a history says that it is not the beginning.
+    for path in ["/api/settings/a/history", "/api/revisions", "/api/audit"] {
+        let [first, all] = [1, 100].map(|it| server.get(&format!("{path}?limit={it}")).json());
+        assert_eq!(first["removed"], json!(null), "{path}");
+        assert_eq!(
+            (&all["removed"]["last"], &all["removed"]["removed_by"]),
+            (&json!(7), &json!(12))
+        );
+    }
+    assert_eq!(server.get("/api/settings/a/explain").json()["removed"]["revisions"], 5);
+    assert!(server.get("/api/revisions/12").json().get("removed").is_none());
 }
 
 fn a_service_that_was_away_takes_everything_anew(world: &World) {
