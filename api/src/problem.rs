@@ -276,7 +276,8 @@ fn status_of_backup(error: &BackupError) -> StatusCode {
         | BackupError::LastVerified { .. }
         | BackupError::NotRecorded { .. }
         | BackupError::Overtaken
-        | BackupError::Pinned { .. } => StatusCode::CONFLICT,
+        | BackupError::Pinned { .. }
+        | BackupError::Stays { .. } => StatusCode::CONFLICT,
         BackupError::BadKeyFile { .. }
         | BackupError::NoKey { .. }
         | BackupError::NoKeyFile { .. }

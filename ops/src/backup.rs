@@ -44,7 +44,7 @@ pub use error::BackupError;
 pub use list::{Listed, ends, find, list};
 pub use manifest::{Encrypted, Engine, Kind, Manifest, Member};
 pub use pin::pin;
-pub use prune::prune;
+pub use prune::{plan_prune, prune, prune_planned};
 pub use record::{Freshness, freshness};
 pub use remove::remove;
 pub use replay::Moment;

@@ -380,9 +380,7 @@ async fn prune(context: &Context, is_dry: bool, yes: bool) -> miette::Result<Exi
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let (storage, now) = (storage(context), Utc::now());
     let policy = context.loaded.config.backups.retention.as_ref().ok_or(Error::NoRetention)?;
-    let prune =
-        async |is_dry| backup::prune(&location, settings, &storage, policy, is_dry, now).await;
-    let planned = prune(true).await?;
+    let planned = backup::plan_prune(&location, settings, &storage, policy, now).await?;
     let goes = planned.iter().filter(|it| !it.is_kept()).count();
     let rows: Vec<_> = planned
         .iter()
@@ -405,13 +403,12 @@ async fn prune(context: &Context, is_dry: bool, yes: bool) -> miette::Result<Exi
         console::show(shown)?;
     }
     console::confirm(&format!("Remove {}?", console::counted(goes, "backup")), yes)?;
-    let done = prune(false).await?;
-    let removed = done.iter().filter(|it| !it.is_kept()).count();
-    tracing::info!(removed, "removed backups");
+    backup::prune_planned(&location, settings, &storage, policy, &planned, now).await?;
+    tracing::info!(removed = goes, "removed backups");
     if context.json {
-        console::show_json(&done)?;
+        console::show_json(&planned)?;
     } else {
-        console::tell(format_args!("{} removed", console::counted(removed, "backup")));
+        console::tell(format_args!("{} removed", console::counted(goes, "backup")));
     }
     Ok(Exit::Done)
 }

@@ -70,6 +70,13 @@ pub enum BackupError {
     )]
     LastVerified { name: String },
 
+    #[error("backup `{name}` is to stay by now: {reasons}")]
+    #[diagnostic(
+        code(backup::stays),
+        help("nothing was removed; look again at what goes: `setpoint backup prune --dry-run`")
+    )]
+    Stays { name: String, reasons: String },
+
     #[error("removed {removed}; but {name} cannot be removed: {reason}")]
     #[diagnostic(
         code(backup::partly_pruned),

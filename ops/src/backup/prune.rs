@@ -9,29 +9,75 @@ use crate::database::{Location, Settings};
 use crate::retention::{Backup, Decision, Policy, decide};
 use crate::{Error, Result, time};
 
-/// Decides on every backup in `storage`, the newest first, and removes those that nothing keeps,
-/// unless it `is_dry`. An archive that is damaged where it says what it is, and one that is not in
-/// the record of this database, are left: they may be another's.
+/// Decides on every backup in `storage`, the newest first. An archive that is damaged where it says
+/// what it is, and one that is not in the record of this database, are left: they may be another's.
 ///
 /// # Errors
 ///
-/// [`Error::KeepsNothing`], [`Error::Unreadable`], [`Error::Unwritable`], as [`super::Bucket`] has
-/// them, as [`crate::database::open`] if there is a database: nothing was removed then.
+/// [`Error::KeepsNothing`], [`Error::Unreadable`], as [`super::Bucket`] has them, as
+/// [`crate::database::open`] if there is a database.
+pub async fn plan_prune(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Result<Vec<Decision>> {
+    let listed = reached(location, settings, storage).await?;
+    let backups: Vec<Backup> = listed.iter().filter_map(as_backup).collect();
+    decide(&backups, policy, now)
+}
+
+/// Removes the backups that nothing keeps, and no other, of what [`plan_prune`] has decided at
+/// `now`, unless one of them is to stay by now.
+///
+/// # Errors
+///
+/// [`BackupError::Stays`]; as [`plan_prune`]; [`Error::Unwritable`]: nothing was removed then.
 /// [`BackupError::PartlyPruned`]: those that it names were.
+pub async fn prune_planned(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    policy: &Policy,
+    planned: &[Decision],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let decided = plan_prune(location, settings, storage, policy, now).await?;
+    let is_gone = |name: &str| planned.iter().any(|it| it.name == name && !it.is_kept());
+    if let Some(stays) = decided.iter().find(|it| it.is_kept() && is_gone(&it.name)) {
+        let reasons: Vec<_> = stays.reasons.iter().map(ToString::to_string).collect();
+        let (name, reasons) = (stays.name.clone(), reasons.join(", "));
+        return Err(BackupError::Stays { name, reasons }.into());
+    }
+    // One that cannot be told any more is left.
+    let goes: Vec<_> = decided.into_iter().filter(|it| is_gone(&it.name)).collect();
+    carry_out(location, settings, storage, &goes).await
+}
+
+/// Decides and removes at once. Gives what was decided.
+///
+/// # Errors
+///
+/// As [`prune_planned`].
 pub async fn prune(
     location: &Location,
     settings: Settings,
     storage: &Storage,
     policy: &Policy,
-    is_dry: bool,
     now: DateTime<Utc>,
 ) -> Result<Vec<Decision>> {
-    let listed = reached(location, settings, storage).await?;
-    let backups: Vec<Backup> = listed.iter().filter_map(as_backup).collect();
-    let decisions = decide(&backups, policy, now)?;
-    if is_dry {
-        return Ok(decisions);
-    }
+    let decisions = plan_prune(location, settings, storage, policy, now).await?;
+    carry_out(location, settings, storage, &decisions).await?;
+    Ok(decisions)
+}
+
+async fn carry_out(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    decisions: &[Decision],
+) -> Result<()> {
     let mut removed = Vec::new();
     // The oldest first: whatever comes between, the newest ones are there.
     for one in decisions.iter().rev().filter(|it| !it.is_kept()) {
@@ -47,7 +93,7 @@ pub async fn prune(
             }
         }
     }
-    Ok(decisions)
+    Ok(())
 }
 
 fn as_backup(listed: &Listed) -> Option<Backup> {

@@ -231,7 +231,7 @@ async fn prune_revisions(
 
 async fn prune_backups(ground: &Ground, policy: &Policy, now: DateTime<Utc>) -> Result<String> {
     let Ground { location, settings, backups, .. } = ground;
-    let decided = backup::prune(location, *settings, backups, policy, false, now).await?;
+    let decided = backup::prune(location, *settings, backups, policy, now).await?;
     let removed: Vec<_> =
         decided.iter().filter(|it| !it.is_kept()).map(|it| it.name.as_str()).collect();
     Ok(match removed.is_empty() {

@@ -1,14 +1,21 @@
 //! Which backups stay.
 
+use std::time::Duration;
+
+use chrono::Utc;
 use insta::assert_snapshot;
 use serde_json::Value;
+use setpoint_ops::backup::{Storage, plan_prune, prune_planned};
+use setpoint_ops::database::{Location, Settings};
+use setpoint_ops::retention::Policy;
 
 use super::{archive, ready};
 use crate::faults::run_by;
-use crate::world::{World, text};
+use crate::world::{World, block_on, text};
 
 on_both![
     what_no_rule_keeps_is_removed_and_the_rest_says_why_it_stays,
+    what_was_shown_is_removed_and_nothing_else_or_nothing,
     without_a_policy_nothing_is_removed,
     what_is_damaged_does_not_count_and_the_newest_good_one_stays,
     what_was_taken_of_a_damaged_history_says_so_and_removes_no_sound_one,
@@ -55,6 +62,36 @@ fn what_no_rule_keeps_is_removed_and_the_rest_says_why_it_stays(world: &World) {
     assert_eq!(decided(&world.json(&["backup", "prune", "--yes"])), decided(&planned));
     assert_eq!(names(world), ["one", "four"]);
     assert_eq!(world.sql("SELECT name FROM backup ORDER BY name"), "four\none");
+}
+
+/// Whoever asks the library decides and carries out, with time between, as who is asked does.
+fn what_was_shown_is_removed_and_nothing_else_or_nothing(world: &World) {
+    with_backups(world, KEEP_ONE);
+    let wait = Duration::from_secs(30);
+    let settings = Settings { lock_timeout: wait, connect_timeout: wait };
+    let location = match world.is_postgres() {
+        true => Location::parse(&world.database()),
+        false => Location::Sqlite(world.path("setpoint.db")),
+    };
+    let storage = Storage::new(world.path("backups"), None);
+    let policy: Policy = serde_json::from_str(r#"{"keep_last": 1}"#).unwrap();
+    let now = Utc::now();
+    let planned = plan_prune(&location, settings, &storage, &policy, now);
+    let planned = block_on(planned).unwrap();
+    let carry_out = || {
+        block_on(prune_planned(&location, settings, &storage, &policy, &planned, now))
+            .map_err(|error| error.to_string())
+    };
+
+    world.ok(&["backup", "pin", "two"]);
+    assert_eq!(carry_out(), Err("backup `two` is to stay by now: pinned".to_owned()));
+    assert_eq!(names(world), ["one", "two", "three", "four"]);
+
+    world.ok(&["backup", "unpin", "two"]);
+    // By now it would go, and nobody was told so.
+    world.ok(&["backup", "unpin", "one"]);
+    assert_eq!(carry_out(), Ok(()));
+    assert_eq!(names(world), ["one", "four"]);
 }
 
 fn without_a_policy_nothing_is_removed(world: &World) {
