@@ -8,7 +8,7 @@ use sea_orm::{
 use setpoint_entity::job_run as runs;
 
 use super::State;
-use super::claim::is_held;
+use super::open::is_held;
 use crate::clock::Clocks;
 use crate::{Result, time};
 

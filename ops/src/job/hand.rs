@@ -7,7 +7,8 @@ use sea_orm::EntityTrait;
 use setpoint_entity::job_run as runs;
 use tokio::time::{Instant, sleep};
 
-use super::claim::{begin_by_hand, finish, recorded, release, renew};
+use super::claim::begin_by_hand;
+use super::end::{finish, recorded, release, renew};
 use super::work::carry_out;
 use super::{Claim, Clock, Ended, Ground, Holder, Job, Recorded, Run, Store, meters};
 use crate::database::{self, Access, Database};

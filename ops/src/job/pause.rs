@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 
 use super::Job;
-use super::claim::locked;
+use super::open::locked;
 use crate::database::Database;
 use crate::{Error, Result, time};
 

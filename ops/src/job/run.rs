@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 
-use super::claim::finish;
+use super::end::finish;
 use super::hand::held;
 use super::work::carry_out;
 use super::{Claim, Clock, Ended, Job, Recorded, Setup, State, Store, meters};

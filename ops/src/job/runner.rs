@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::claim::{all_open, is_held, may_begin};
+use super::open::{all_open, is_held, may_begin};
 use super::run::Run;
 use super::{Claim, Ground, Holder, Job, State, consider, meters, tick};
 use crate::Result;
