@@ -6,6 +6,7 @@ use metrics::gauge;
 use poem::http::StatusCode;
 use poem::{Endpoint, IntoResponse, Request, Response};
 use serde::Serialize;
+use setpoint_client::types::{Readiness, ReadyPart};
 use setpoint_ops::live::Delivery;
 
 use crate::access::Caller;
@@ -20,23 +21,6 @@ pub(crate) struct Ready(pub Arc<Service>);
 
 /// For Prometheus.
 pub(crate) struct Metrics(pub Arc<Service>);
-
-#[derive(Serialize)]
-struct Readiness {
-    status: &'static str,
-    database: Part,
-    snapshot: Part,
-    news: Part,
-    epoch: String,
-    revision: i64,
-}
-
-#[derive(Serialize)]
-struct Part {
-    ok: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-}
 
 impl Endpoint for Health {
     type Output = Response;
@@ -59,14 +43,17 @@ impl Endpoint for Ready {
         let is_stopping = service.stopping.is_cancelled();
         // The words of a database name its host and path, which strangers are not told.
         let is_known = request.extensions().get::<Caller>().is_some();
-        let part =
-            |ok: bool, detail: Option<String>| Part { ok, detail: detail.filter(|_| is_known) };
+        let part = |ok: bool, detail: Option<String>| ReadyPart {
+            ok,
+            detail: detail.filter(|_| is_known),
+        };
+        let said = match (is_stopping, is_fresh && status.failure.is_none()) {
+            (true, _) => "stopping",
+            (false, true) => Readiness::READY,
+            (false, false) => "not ready",
+        };
         let readiness = Readiness {
-            status: match (is_stopping, is_fresh && status.failure.is_none()) {
-                (true, _) => "stopping",
-                (false, true) => "ready",
-                (false, false) => "not ready",
-            },
+            status: said.to_owned(),
             database: part(status.failure.is_none(), status.failure.clone()),
             snapshot: part(
                 is_fresh,
@@ -87,9 +74,9 @@ impl Endpoint for Ready {
             epoch: snapshot.history.to_string(),
             revision: snapshot.revision,
         };
-        let status = match readiness.status {
-            "ready" => StatusCode::OK,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
+        let status = match readiness.is_ready() {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
         };
         Ok(answer(status, &readiness))
     }

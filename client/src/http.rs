@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Cause, ClientError, Result, causes, is_tls, root};
-use crate::types::Problem;
+use crate::types::{Problem, Readiness};
 
 /// What an answer may be at most.
 pub(crate) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -117,6 +117,16 @@ impl Service {
         String::from_utf8(body.into()).map_err(|_| self.other("its answer is not UTF-8"))
     }
 
+    /// Whether it is of use, and what is missing if it is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::get`], if it does not say.
+    pub async fn ready(&self) -> Result<Readiness> {
+        let (status, body) = self.answer(Method::GET, "/ready", None).await?;
+        serde_json::from_slice(&body).map_err(|_| self.refusal(status, &body))
+    }
+
     async fn json<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -131,6 +141,16 @@ impl Service {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes> {
+        let (status, body) = self.answer(method, path, body).await?;
+        if status.is_success() { Ok(body) } else { Err(self.refusal(status, &body)) }
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Bytes)> {
         let exchange = self.exchange(self.request(method, path, body)?);
         match tokio::time::timeout(self.timeout, exchange).await {
             Ok(answered) => answered,
@@ -138,21 +158,20 @@ impl Service {
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes> {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
         let answer = match self.client.request(request).await {
             Ok(answer) => answer,
             Err(error) => return Err(self.failed(&error, error.is_connect())),
         };
         let status = answer.status();
-        let body = match Limited::new(answer.into_body(), ANSWER_BYTES).collect().await {
-            Ok(body) => body.to_bytes(),
+        match Limited::new(answer.into_body(), ANSWER_BYTES).collect().await {
+            Ok(body) => Ok((status, body.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => {
                 let url = self.url.to_string();
-                return Err(ClientError::TooLarge { url, limit_bytes: ANSWER_BYTES });
+                Err(ClientError::TooLarge { url, limit_bytes: ANSWER_BYTES })
             }
-            Err(error) => return Err(self.failed(&*error, false)),
-        };
-        if status.is_success() { Ok(body) } else { Err(self.refusal(status, &body)) }
+            Err(error) => Err(self.failed(&*error, false)),
+        }
     }
 
     fn request(

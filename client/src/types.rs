@@ -236,3 +236,34 @@ pub struct Fault {
     pub key: Option<String>,
     pub detail: String,
 }
+
+/// Whether a service is of use, as `/ready` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// `ready`, `not ready` or `stopping`.
+    pub status: String,
+    pub database: ReadyPart,
+    pub snapshot: ReadyPart,
+    pub news: ReadyPart,
+    /// What it runs with.
+    pub epoch: String,
+    pub revision: i64,
+}
+
+/// A part of what a service needs to be of use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyPart {
+    pub ok: bool,
+    /// In words, for whoever has a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Readiness {
+    pub const READY: &str = "ready";
+
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.status == Self::READY
+    }
+}

@@ -36,6 +36,7 @@ mod drift_report;
 mod explain;
 mod export;
 mod get;
+mod health;
 mod history;
 mod ignore;
 mod import;
@@ -141,6 +142,7 @@ enum Command {
     #[command(subcommand)]
     Jobs(jobs::Command),
     Serve(serve::Args),
+    Health(health::Args),
     #[command(subcommand)]
     Database(database_steps::Command),
     #[command(subcommand)]
@@ -215,6 +217,7 @@ impl Cli {
             Command::Token(command) => token::run(&context, command).await,
             Command::Jobs(command) => jobs::run(&context, command).await,
             Command::Serve(args) => serve::run(context, args).await,
+            Command::Health(args) => health::run(&context, args).await,
             Command::Database(command) => database_steps::run(&context, command).await,
             Command::Config(command) => config_show::run(&context, command),
             Command::Doctor(args) => doctor::run(&context, args).await,
@@ -245,6 +248,7 @@ impl Command {
                     | Self::Database(_)
                     | Self::Config(_)
                     | Self::Doctor(_)
+                    | Self::Health(_)
             )
     }
 

@@ -18,6 +18,7 @@ mod audience;
 mod checker;
 mod confirm;
 mod cut;
+mod health;
 mod history;
 mod http;
 mod instances;
