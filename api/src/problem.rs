@@ -274,6 +274,7 @@ fn status_of_backup(error: &BackupError) -> StatusCode {
         | BackupError::NoSuchKeys { .. } => StatusCode::NOT_FOUND,
         BackupError::Exists { .. }
         | BackupError::LastVerified { .. }
+        | BackupError::NotOurs { .. }
         | BackupError::NotRecorded { .. }
         | BackupError::Overtaken
         | BackupError::Pinned { .. }

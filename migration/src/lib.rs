@@ -4,6 +4,7 @@
 //! on and the step must not. SQLite and PostgreSQL run the same steps.
 
 use sea_orm_migration::prelude::{Alias, DynIden, IntoIden};
+use sea_orm_migration::sea_orm::DbBackend;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 mod column;
@@ -21,6 +22,22 @@ mod m20261121_000011_drop_plan_index;
 mod m20261121_000012_doubt;
 
 pub use column::type_of;
+
+/// The triggers that the steps have made, all together: what is written past Setpoint becomes part
+/// of the history by them.
+pub fn triggers(backend: DbBackend) -> &'static [&'static str] {
+    match backend {
+        DbBackend::Postgres => &[
+            "head_moved",
+            "setting_deleted",
+            "setting_inserted",
+            "setting_lock",
+            "setting_updated",
+            "token_changed",
+        ],
+        _ => &["setting_deleted", "setting_inserted", "setting_renamed", "setting_updated"],
+    }
+}
 
 pub struct Migrator;
 

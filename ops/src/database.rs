@@ -1,11 +1,13 @@
 //! Opening, making and upgrading the database.
 
+use std::error::Error as _;
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sea_orm::sea_query::{Alias, Expr, Query};
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{self, Connection as _, SqliteConnection};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
@@ -113,7 +115,8 @@ impl Location {
 ///
 /// [`Error::NoDatabase`] and [`Error::EmptyDatabase`] unless `access` is [`Access::Create`];
 /// [`Error::OlderDatabase`] and [`Error::NewerDatabase`] if its tables are of another version;
-/// [`Error::Unreachable`], [`Error::NotADatabase`], [`Error::NetworkFileSystem`].
+/// [`Error::Unreachable`], [`Error::BadUrl`], [`Error::NotADatabase`], [`Error::LeftBehind`],
+/// [`Error::NetworkFileSystem`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn open(location: &Location, access: Access, settings: Settings) -> Result<Database> {
     let database = connect(location, access, settings).await?;
@@ -242,7 +245,10 @@ async fn connect_sqlite(
             return Err(Error::NotWritable { place });
         }
         (Ok(_), _) => {}
-        (Err(_), Access::Create) => create_private(path)?,
+        (Err(_), Access::Create) => {
+            refuse_left_behind(path)?;
+            create_private(path)?;
+        }
         (Err(_), _) => return Err(Error::NoDatabase { place }),
     }
     let unlocked = match access {
@@ -311,6 +317,12 @@ async fn connect_postgres(
     url: &str,
     settings: Settings,
 ) -> Result<(DatabaseConnection, Option<(PathBuf, Fingerprint)>)> {
+    let place = Location::Postgres(url.to_owned()).name();
+    // What the libraries say of a URL that they cannot read shows all of it, with the password.
+    if let Err(error) = url.parse::<PgConnectOptions>() {
+        let reason = error.source().map_or_else(|| "it is not one".to_owned(), ToString::to_string);
+        return Err(Error::BadUrl { place, reason });
+    }
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false).max_connections(4).connect_timeout(settings.connect_timeout);
     options.acquire_timeout(settings.connect_timeout).set_application_name("setpoint");
@@ -326,7 +338,6 @@ async fn connect_postgres(
         ])
     });
     let connected = sea_orm::Database::connect(options).await;
-    let place = Location::Postgres(url.to_owned()).name();
     Ok((connected.map_err(|source| Error::Unreachable { place, source })?, None))
 }
 
@@ -338,6 +349,27 @@ async fn connect_memory() -> Result<(DatabaseConnection, Option<(PathBuf, Finger
     let database = Database { connection, place: Location::Memory.name(), unlocked: None };
     up(&database).await?;
     Ok((database.connection, None))
+}
+
+/// Refuses to make a database beside the files of one that is gone. SQLite would take them for those
+/// of the new one: whoever has the lost one open still writes to them, and in the end they are gone,
+/// with what both have written.
+fn refuse_left_behind(path: &Path) -> Result<()> {
+    let beside = ["-wal", "-shm"].map(|it| beside(path, it));
+    match beside.into_iter().find(|it| it.exists()) {
+        Some(left) => Err(Error::LeftBehind {
+            place: path.display().to_string(),
+            left: left.display().to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The file that SQLite keeps beside a database under this ending.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// SQLite gives its other files the mode of this one.
@@ -389,9 +421,7 @@ struct Fingerprint {
 
 impl Fingerprint {
     fn of_quiet(path: &Path) -> Option<Self> {
-        let mut wal = path.as_os_str().to_owned();
-        wal.push("-wal");
-        if fs::metadata(wal).is_ok_and(|it| it.len() > 0) {
+        if fs::metadata(beside(path, "-wal")).is_ok_and(|it| it.len() > 0) {
             return None;
         }
         let found = fs::metadata(path).ok()?;

@@ -490,6 +490,26 @@ pub enum Error {
     )]
     Unreachable { place: String, source: DbErr },
 
+    #[error("the URL of the database, {place}, cannot be read: {reason}")]
+    #[diagnostic(
+        code(database::url),
+        help(
+            "nothing was changed; write postgres://USER:PASSWORD@HOST:5432/DATABASE, or \
+             postgres:///DATABASE?host=/FOLDER&user=USER for a socket; in a password %40 is @, %2F is /"
+        )
+    )]
+    BadUrl { place: String, reason: String },
+
+    #[error("{place} is not there, and {left} is")]
+    #[diagnostic(
+        code(database::left_behind),
+        help(
+            "nothing was changed; a program may have the lost database open: stop every service, then \
+             put the database back, or move {left} and its like away: they may hold its last changes"
+        )
+    )]
+    LeftBehind { place: String, left: String },
+
     #[error("{place} is no database")]
     #[diagnostic(
         code(database::foreign),
@@ -500,7 +520,10 @@ pub enum Error {
     #[error("{place} is damaged or cannot be read")]
     #[diagnostic(
         code(database::damaged),
-        help("nothing was changed; check the disk, then `setpoint verify`, or restore a backup")
+        help(
+            "nothing was changed; check the disk. To restore a backup stop every service, and move the \
+             file away first, with those beside it that end in -wal and -shm"
+        )
     )]
     Damaged { place: String },
 
@@ -595,15 +618,15 @@ pub enum Error {
     )]
     KeepsNoRevision,
 
-    #[error("revision {revision} is not what was written: {reason}")]
+    #[error("the history is not what was written: {reason}")]
     #[diagnostic(
         code(retention::tampered),
         help(
-            "no revision was removed: with them would go what shows it. See `setpoint audit \
+            "no revision was removed: with them would go what shows it. See `setpoint \
              verify`, and restore a backup whose history is whole"
         )
     )]
-    Tampered { revision: i64, reason: String },
+    Tampered { reason: String },
 
     #[error("{reason}")]
     #[diagnostic(

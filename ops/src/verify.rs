@@ -131,7 +131,31 @@ async fn check_chain(db: &impl ConnectionTrait, report: &mut Report) -> Result<(
     Ok(())
 }
 
+async fn check_triggers(db: &impl ConnectionTrait, report: &mut Report) -> Result<()> {
+    let backend = db.get_database_backend();
+    let sql = match backend {
+        DbBackend::Postgres => {
+            "SELECT t.tgname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+             WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
+             AND c.relnamespace = current_schema()::regnamespace"
+        }
+        _ => "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+    };
+    let mut found = HashSet::new();
+    for row in db.query_all_raw(Statement::from_string(backend, sql)).await? {
+        found.insert(row.try_get_by_index::<String>(0)?);
+    }
+    for name in setpoint_migration::triggers(backend).iter().filter(|it| !found.contains(**it)) {
+        report.problems.push(format!(
+            "the trigger {name} is missing: what is written in SQL is not in the history; take a \
+             backup, and restore it into a new database"
+        ));
+    }
+    Ok(())
+}
+
 async fn check_structure(db: &impl ConnectionTrait, report: &mut Report) -> Result<()> {
+    check_triggers(db, report).await?;
     if db.get_database_backend() != DbBackend::Sqlite {
         return Ok(());
     }

@@ -327,6 +327,49 @@ fn an_unreachable_server_is_told_without_its_password() {
 }
 
 #[test]
+fn a_url_that_cannot_be_read_is_told_without_its_password() {
+    let world = World::sqlite();
+    for arguments in [&["list"][..], &["backup", "create"], &["--json", "list"]] {
+        let url = ["--database", "postgres://ann:secret@/none?host=/tmp/secret"];
+
+        let ran = world.run(&[arguments, &url].concat());
+
+        let said = ran.to_string();
+        assert!(said.contains("database::url") && !said.contains("secret"), "{ran}");
+    }
+}
+
+/// Whoever has the lost one open would write to the files of the new one, and take them along.
+#[test]
+fn no_database_is_made_beside_the_files_of_one_that_is_gone() {
+    let world = World::sqlite();
+    world.migrate("a: 1\n");
+    world.ok(&["backup", "create", "first"]);
+    for ending in ["-wal", "-shm"] {
+        let (database, left) =
+            (world.path("setpoint.db"), world.path(&format!("setpoint.db{ending}")));
+        let kept = std::fs::read(&database).unwrap();
+        std::fs::remove_file(&database).unwrap();
+        std::fs::write(&left, "").unwrap();
+
+        let made = [
+            &["migrate", "settings.yaml"][..],
+            &["database", "up"],
+            &["backup", "restore", "first", "--yes"],
+        ];
+        for arguments in made {
+            let refused = world.refusal(arguments);
+            assert!(refused.starts_with("1 database::left_behind; "), "{refused}");
+        }
+
+        assert!(left.exists() && !database.exists());
+        std::fs::remove_file(&left).unwrap();
+        std::fs::write(&database, kept).unwrap();
+    }
+    assert_eq!(world.get("a"), "1");
+}
+
+#[test]
 fn a_locked_database_is_told() {
     let world = World::sqlite();
     world.migrate("a: 1\n");

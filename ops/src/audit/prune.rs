@@ -22,7 +22,7 @@ use crate::database::Database;
 use crate::live::Policy as Declared;
 use crate::plan::{Author, Base, Kind, Plan};
 use crate::retention::revisions::{self, Bounds, Policy, Range};
-use crate::{Error, Result, bulk, confirm, time};
+use crate::{Error, Result, bulk, confirm, time, verify};
 
 /// Where a verified backup ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -111,10 +111,10 @@ pub async fn plan_pruning(
         }
     }
     if !goes.is_empty()
-        && let Some(bad) = super::verify(db).await?.first_bad
+        && let Some(reason) = verify::history(db).await?.into_iter().next()
     {
         // The rows that stand for what is gone would hold together.
-        return Err(Error::Tampered { revision: bad.revision, reason: bad.reason });
+        return Err(Error::Tampered { reason });
     }
     Ok(Pruning { backup: backup.map(|it| (*it).clone()), horizon, ranges, epoch: head.epoch, goes })
 }

@@ -50,6 +50,16 @@ pub enum BackupError {
     )]
     NotRecorded { name: String },
 
+    #[error("this database does not know backup `{name}`: it may be another's, or pinned")]
+    #[diagnostic(
+        code(backup::not_ours),
+        help(
+            "nothing was removed; `setpoint backup verify {name}` records one that is of this history; \
+             --force removes it all the same"
+        )
+    )]
+    NotOurs { name: String },
+
     #[error("backup `{name}` is pinned")]
     #[diagnostic(
         code(backup::pinned),

@@ -7,14 +7,14 @@ use crate::retention::Trust;
 use crate::{Error, Result};
 
 /// Removes the backup `name`, and what is known of it, for `by`. Unless it is forced, one that is
-/// pinned stays, and the newest of those that were read back whole: of those with a sound history, if
-/// there is one. With `is_dry` it is only looked
-/// whether it may go.
+/// pinned stays, the newest of those that were read back whole (of those with a sound history, if
+/// there is one), and one that is not in the record, which might tell that. With `is_dry` it is only
+/// looked whether it may go.
 ///
 /// # Errors
 ///
 /// [`BackupError::BadName`], [`BackupError::Unknown`], [`BackupError::Pinned`],
-/// [`BackupError::LastVerified`], [`Error::Unreadable`], [`Error::Unwritable`]; as
+/// [`BackupError::LastVerified`], [`BackupError::NotOurs`], [`Error::Unreadable`], [`Error::Unwritable`]; as
 /// [`super::Bucket`] has them, and as
 /// [`crate::database::open`] if there is a database: nothing was removed then.
 pub async fn remove(
@@ -62,6 +62,10 @@ fn refuse_needed(listed: &[Listed], name: &str) -> Result<()> {
     let refused: Option<Error> = match newest {
         _ if one.pinned => Some(BackupError::Pinned { name }.into()),
         Some(newest) if newest.name == name => Some(BackupError::LastVerified { name }.into()),
+        // What cannot be read is of no use to anybody.
+        _ if one.trust == Trust::Unknown && one.problem.is_none() => {
+            Some(BackupError::NotOurs { name }.into())
+        }
         _ => None,
     };
     refused.map_or(Ok(()), Err)

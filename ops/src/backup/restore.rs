@@ -163,9 +163,13 @@ impl Restore {
             let after = lines::count(&self.scratch.connection, table.name).await?;
             tables.push(Counted { table: table.name, before, after });
         }
-        let is_there = (&head.epoch, head.revision) == (&self.manifest.epoch, self.revision)
+        let mut is_there = (&head.epoch, head.revision) == (&self.manifest.epoch, self.revision)
             && plan.is_empty()
             && tables.iter().all(|it| it.before == it.after);
+        if is_there && self.problems.is_empty() {
+            // Somebody may have edited the history behind our backs.
+            is_there = history(live).await?.is_empty();
+        }
         let (backup, from_revision) = (self.name.clone(), self.revision);
         let (problems, done) = (self.problems.clone(), None);
         Ok(Restoration { backup, from_revision, is_there, plan, tables, problems, done })

@@ -22,6 +22,7 @@ on_both![
     what_was_removed_before_one_could_not_be_is_told,
     where_there_is_no_backup_none_is_verified,
     one_backup_is_removed_unless_it_is_needed,
+    what_no_database_can_tell_of_is_removed_only_by_force,
     a_backup_is_pinned_and_unpinned,
 ];
 
@@ -219,6 +220,17 @@ fn one_backup_is_removed_unless_it_is_needed(world: &World) {
     world.ok(&["backup", "remove", "four", "--force", "--yes"]);
     assert_eq!(names(world), ["one", "three"]);
     assert_eq!(world.sql("SELECT name FROM backup ORDER BY name"), "one\nthree");
+}
+
+fn what_no_database_can_tell_of_is_removed_only_by_force(world: &World) {
+    with_backups(world, "");
+    world.sql("DELETE FROM backup");
+
+    let refused = world.refusal(&["backup", "remove", "two", "--yes"]);
+
+    assert!(refused.starts_with("1 backup::not_ours; "), "{refused}");
+    world.ok(&["backup", "remove", "two", "--force", "--yes"]);
+    assert_eq!(names(world), ["one", "three", "four"]);
 }
 
 fn a_backup_is_pinned_and_unpinned(world: &World) {

@@ -14,6 +14,7 @@ on_both![
     a_token_that_was_revoked_since_stays_revoked,
     what_came_of_a_restore_has_one_shape_for_programs,
     what_nothing_has_happened_to_is_not_restored,
+    a_history_that_was_edited_is_put_back_from_the_very_same_revision,
     a_restore_makes_the_database_if_there_is_none,
     edits_go_on_after_a_restore,
     a_migration_after_a_restore_asks_about_what_the_file_says_otherwise,
@@ -142,6 +143,16 @@ fn what_nothing_has_happened_to_is_not_restored(world: &World) {
     assert_eq!(ran.status, 0, "{ran}");
     assert!(ran.stderr.contains("there is nothing to restore"), "{ran}");
     assert_eq!((epoch(world), world.revision()), (was, 5));
+}
+
+fn a_history_that_was_edited_is_put_back_from_the_very_same_revision(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    world.sql("UPDATE change SET after = '777' WHERE revision = 2");
+
+    let done = world.json(&["backup", "restore", "first", "--yes"]);
+
+    assert!(!done["revision"].is_null(), "{done}");
+    assert_sound(world);
 }
 
 fn a_restore_makes_the_database_if_there_is_none(world: &World) {
