@@ -114,8 +114,8 @@ impl Backups {
 
     /// Remove a backup
     ///
-    /// For good. One that is pinned stays, and the newest that is known to restore: 409, unless
-    /// it is forced. For admins.
+    /// For good. One that is pinned stays, the newest that is known to restore, and one that this
+    /// database has no record of: 409, unless it is forced. For admins.
     #[oai(path = "/:name", method = "delete", operation_id = "remove_backup")]
     async fn remove(
         &self,

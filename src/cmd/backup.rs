@@ -47,7 +47,8 @@ pub(super) enum Command {
     Restore(RestoreArgs),
     /// Remove one backup, for good
     ///
-    /// One that is pinned stays, and the newest that is known to restore, unless it is forced.
+    /// One that is pinned stays, the newest that is known to restore, and one that this database has
+    /// no record of, unless it is forced.
     Remove {
         /// Which one
         name: String,

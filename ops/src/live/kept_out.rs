@@ -1,6 +1,8 @@
 //! Which stored settings a service does not give to programs, for doors that read the database.
 
-use sea_orm::ConnectionTrait;
+use std::fmt::Write as _;
+
+use sea_orm::{ConnectionTrait, Value};
 use setpoint_importers::Key;
 
 use super::policy::{Policy, Space as Declared};
@@ -29,7 +31,9 @@ pub async fn kept_out(
 ) -> Result<Vec<KeptOut>> {
     let declared = policy.space(&scope.namespace);
     let mut found = Vec::new();
-    for (layer, key, value, format, channel) in stored(db, &scope.namespace, &declared).await? {
+    let asked = prefix.map(|it| (scope.layers.as_slice(), it));
+    let stored = stored(db, &scope.namespace, &declared, asked).await?;
+    for (layer, key, value, format, channel) in stored {
         let (key, value) = (rows::key(key)?, rows::value(&value, format.as_deref())?);
         let is_asked = prefix.is_none_or(|it| key.starts_with(it));
         if is_asked && let Some(error) = declared.keeps_out(channel.as_deref(), &key, &value) {
@@ -53,7 +57,7 @@ pub(crate) async fn refused(
     let mut refused = Vec::new();
     for namespace in namespaces(db).await? {
         let declared = policy.space(&namespace);
-        for (layer, key, value, format, channel) in stored(db, &namespace, &declared).await? {
+        for (layer, key, value, format, channel) in stored(db, &namespace, &declared, None).await? {
             let is_good = match (Key::parse(&key), rows::value(&value, format.as_deref())) {
                 (Ok(key), Ok(value)) => {
                     declared.keeps_out(channel.as_deref(), &key, &value).is_none()
@@ -71,18 +75,34 @@ pub(crate) async fn refused(
 /// Layer, key, value, format, and the channel of the revision that set it.
 type Stored = (String, String, String, Option<String>, Option<String>);
 
-/// The settings of `namespace` that may have to be kept out. Most databases have none.
+/// The settings of `namespace` that may have to be kept out. Most databases have none. Of those that
+/// are `asked` for, in some layers at or below a key, all are among them, and no others are read but
+/// a few that begin with the same letters.
 async fn stored(
     db: &impl ConnectionTrait,
     namespace: &str,
     declared: &Declared,
+    asked: Option<(&[String], &Key)>,
 ) -> Result<Vec<Stored>> {
-    let which = match declared.secrets.secret.is_empty() {
-        true => "namespace = $1 AND channel = 'sql'",
-        false => "namespace = $1",
-    };
+    let mut which = "namespace = $1".to_owned();
+    let mut values: Vec<Value> = vec![namespace.into()];
+    if declared.secrets.secret.is_empty() {
+        which.push_str(" AND channel = 'sql'");
+    }
+    if let Some((layers, key)) = asked {
+        if layers.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What comes after the `.` in the order of letters is above nothing.
+        values.extend([key.as_str().into(), format!("{key}/").into()]);
+        values.extend(layers.iter().map(|it| it.as_str().into()));
+        let layers: Vec<_> = (4..=values.len()).map(|it| format!("${it}")).collect();
+        let layers = layers.join(", ");
+        write!(which, " AND key >= $2 AND key < $3 AND layer IN ({layers})")
+            .expect("a string takes every text");
+    }
     let table = "(SELECT s.namespace, s.layer, s.key, s.value, s.format, r.channel
                   FROM setting s LEFT JOIN revision r ON r.id = s.revision) t";
     let columns = ["layer", "key", "value", "format", "channel"];
-    bulk::select(db, &columns, table, which, [namespace.into()]).await
+    bulk::select(db, &columns, table, &which, values).await
 }
