@@ -41,7 +41,7 @@ pub use bucket::{Bucket, S3};
 pub use create::{Foreseen, create, foresee};
 pub use encryption::{Encryption, Recipient};
 pub use error::BackupError;
-pub use list::{Listed, ends, find, list};
+pub use list::{Listed, ends, find, list, missing};
 pub use manifest::{Encrypted, Engine, Kind, Manifest, Member};
 pub use pin::pin;
 pub use prune::{plan_prune, prune, prune_planned};

@@ -23,6 +23,14 @@ pub fn minute(stored: &str) -> String {
     }
 }
 
+/// As [`minute`], in the zone that it is written in: `2026-05-01 14:00 +02:00`.
+pub fn zoned_minute(written: &str) -> String {
+    match DateTime::parse_from_rfc3339(written) {
+        Ok(time) => time.format("%Y-%m-%d %H:%M %:z").to_string(),
+        Err(_) => written.to_owned(),
+    }
+}
+
 /// The first and the last moment that a person means, as they are stored: so long ago (`12h`),
 /// a day, all of which counts, or a time as RFC 3339 writes it.
 ///

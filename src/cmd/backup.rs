@@ -190,6 +190,14 @@ async fn list(context: &Context) -> miette::Result<Exit> {
             "passed over {files} in {place} whose names cannot be those of backups, such as {first:?}"
         ));
     }
+    // Where there is no database that could tell, that was told above.
+    let missing = backup::missing(&location, settings, &listed).await.unwrap_or_default();
+    if let Some(first) = missing.first() {
+        let (backups, place) = (console::counted(missing.len(), "backup"), storage.place());
+        console::tell(format_args!(
+            "of {backups} in the record nothing is in {place}, such as {first}"
+        ));
+    }
     if context.json {
         console::show_json(&listed)?;
         return Ok(Exit::Done);

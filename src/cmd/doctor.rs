@@ -1,4 +1,7 @@
+use std::path::Path;
+
 use chrono::Utc;
+use rustix::fs::{Access as Right, access};
 use serde::Serialize;
 use setpoint_ops::confirm::waiting;
 use setpoint_ops::database::{self, Access};
@@ -25,7 +28,10 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
     let mut checks = vec![Check {
         check: "configuration",
         ok: true,
-        says: format!("{} sources declared", context.loaded.config.sources.len()),
+        says: format!(
+            "{} declared",
+            console::counted(context.loaded.config.sources.len(), "source")
+        ),
     }];
     if let Some(bundle) = &context.seeds {
         let says = format!("{}, {} files", bundle.name(), bundle.sources.len());
@@ -75,10 +81,15 @@ fn jobs(context: &Context) -> Vec<Check> {
 
 fn backups(context: &Context) -> Check {
     let folder = context.loaded.backups();
-    let nearest = folder.ancestors().find(|it| it.exists());
-    let writable =
-        nearest.is_none_or(|it| std::fs::metadata(it).is_ok_and(|it| !it.permissions().readonly()));
-    Check { check: "backups", ok: writable, says: folder.display().to_string() }
+    // It is made when it is needed, in what is there of its path.
+    let nearest = folder.ancestors().find(|it| it.exists()).filter(|it| !it.as_os_str().is_empty());
+    let nearest = nearest.unwrap_or(Path::new("."));
+    let says = match access(nearest, Right::WRITE_OK | Right::EXEC_OK) {
+        _ if !nearest.is_dir() => format!("{} is no folder", nearest.display()),
+        Err(error) => format!("{} cannot be written to: {error}", nearest.display()),
+        Ok(()) => return Check { check: "backups", ok: true, says: folder.display().to_string() },
+    };
+    Check { check: "backups", ok: false, says }
 }
 
 /// Where backups are kept, if that is not the folder.

@@ -18,7 +18,7 @@ use crate::console;
 /// What the service does by itself, as [[job]] in setpoint.toml declares it
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// List the jobs: when each runs next, and how it last ended
+    /// List the jobs: when each runs next, by the clocks of its zone, and how it last ended
     List,
     /// Run a job now, in this process; exits with 1 if it fails
     Run {
@@ -120,7 +120,7 @@ async fn list(context: &Context) -> miette::Result<Exit> {
         let state = last.map(|it| it.state.clone()).unwrap_or_default();
         vec![it.name, it.verb, next, at, state]
     });
-    let head = ["name", "verb", "next (UTC)", "last (UTC)", "state"];
+    let head = ["name", "verb", "next", "last (UTC)", "state"];
     console::show(console::table(&head, &rows.collect::<Vec<_>>()))?;
     Ok(Exit::Done)
 }
@@ -128,7 +128,7 @@ async fn list(context: &Context) -> miette::Result<Exit> {
 fn next(listed: &Listed) -> String {
     match (&listed.paused_by, listed.next.first()) {
         (Some(by), _) => format!("paused by {by}"),
-        (None, Some(next)) => time::minute(next),
+        (None, Some(next)) => time::zoned_minute(next),
         (None, None) => "disabled".to_owned(),
     }
 }

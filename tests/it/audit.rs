@@ -163,6 +163,8 @@ fn doctor_tells_what_is_wrong(world: &World) {
     let well = world.run(&["doctor"]).status;
     world.sql("UPDATE revision SET actor = 'bob' WHERE id = 4");
     std::fs::remove_file(world.path("settings.yaml")).unwrap();
+    std::fs::remove_dir_all(world.path("backups")).unwrap();
+    world.write("backups", "");
     let ill = world.run(&["doctor"]);
 
     assert_snapshot!(format!("{well}\n{ill}"), @r"
@@ -170,9 +172,9 @@ fn doctor_tells_what_is_wrong(world: &World) {
     status 1
     -- stdout
     CHECK          STATE  SAYS
-    configuration  ok     1 sources declared
+    configuration  ok     1 source declared
     source         WRONG  ./settings.yaml: No such file or directory (os error 2)
-    backups        ok     backups
+    backups        WRONG  backups is no folder
     database       ok     [database]
     history        WRONG  revision 4: it or its changes were edited
     imported       ok     settings.yaml into default, version 1 at revision 1, 0 conflicts open

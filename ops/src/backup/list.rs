@@ -77,6 +77,20 @@ pub async fn list(
     looked(storage, names, &record::all(location, settings).await, Reached::OrTold).await
 }
 
+/// The names of those that the database has a record of, and that are not among the `listed`.
+///
+/// # Errors
+///
+/// As [`crate::database::open`] if there is a database.
+pub async fn missing(
+    location: &Location,
+    settings: Settings,
+    listed: &[Listed],
+) -> Result<Vec<String>> {
+    let known = record::read(location, settings).await?.into_iter().map(|it| it.name);
+    Ok(known.filter(|name| listed.iter().all(|it| it.name != *name)).collect())
+}
+
 /// As [`list`], for who goes by what is there: one that cannot be reached may be the newest.
 ///
 /// # Errors

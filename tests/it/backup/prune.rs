@@ -22,6 +22,7 @@ on_both![
     what_was_removed_before_one_could_not_be_is_told,
     where_there_is_no_backup_none_is_verified,
     one_backup_is_removed_unless_it_is_needed,
+    what_is_in_the_record_and_gone_is_told,
     what_no_database_can_tell_of_is_removed_only_by_force,
     a_backup_is_pinned_and_unpinned,
 ];
@@ -220,6 +221,16 @@ fn one_backup_is_removed_unless_it_is_needed(world: &World) {
     world.ok(&["backup", "remove", "four", "--force", "--yes"]);
     assert_eq!(names(world), ["one", "three"]);
     assert_eq!(world.sql("SELECT name FROM backup ORDER BY name"), "one\nthree");
+}
+
+fn what_is_in_the_record_and_gone_is_told(world: &World) {
+    with_backups(world, "");
+    std::fs::remove_file(world.path("backups/two.setpoint.tar")).unwrap();
+
+    let ran = world.run(&["backup", "list"]);
+
+    let told = "of 1 backup in the record nothing is in ";
+    assert!(ran.stderr.contains(told) && ran.stderr.contains("such as two"), "{ran}");
 }
 
 fn what_no_database_can_tell_of_is_removed_only_by_force(world: &World) {
