@@ -171,14 +171,6 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// `1 file`, `2 files`
-pub(crate) fn counted(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
-    }
-}
-
 /// `line`, cut to the width of a terminal on standard output.
 pub(crate) fn fitted(line: &str) -> String {
     match width() {

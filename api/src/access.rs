@@ -34,9 +34,9 @@ impl Caller {
         Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "access::role",
-            format!("this needs the role {wanted}, and `{}` is {own}", self.name),
+            format!("this needs at least the role {wanted}, and `{}` is {own}", self.name),
         )
-        .help(format!("ask an admin for a token with --role {wanted}")))
+        .help(format!("ask an admin for one: `setpoint token create --role {wanted}`")))
     }
 
     /// Whether the token is for `namespace`.

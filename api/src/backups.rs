@@ -7,7 +7,7 @@ use poem::http::StatusCode;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{ApiResponse, OpenApi};
 use setpoint_ops::Pattern;
-use setpoint_ops::backup::{self, Kind, Moment, Restore, Storage, Wish};
+use setpoint_ops::backup::{self, Kind, Listing, Moment, Restore, Storage, Wish};
 use setpoint_ops::token::Role;
 
 use crate::Tags;
@@ -22,7 +22,7 @@ mod restore;
 mod shape;
 
 use restore::{Asked, restored};
-use shape::{BackupShape, ForeseenShape, NewBackup, RestoreWish, RestoredShape};
+use shape::{BackupShape, ForeseenShape, NewBackup, RemovedShape, RestoreWish, RestoredShape};
 
 pub(crate) struct Backups(pub Arc<Service>);
 
@@ -41,6 +41,9 @@ enum Removed {
     /// It is gone.
     #[oai(status = 204)]
     Done,
+    /// With `dry_run`: it could be removed, and was not.
+    #[oai(status = 200)]
+    Foreseen(Rendered<RemovedShape>),
 }
 
 #[OpenApi(prefix_path = "/backups", tag = "Tags::Operation")]
@@ -53,7 +56,13 @@ impl Backups {
         caller.may_everywhere(Role::Viewer)?;
         let work = |service: Arc<Service>| async move {
             let (location, settings) = (service.live.location(), service.setup.load().database);
-            service.answer(backup::list(location, settings, &storage(&service)).await)
+            let listed = backup::list(location, settings, &storage(&service)).await;
+            let Listing { backups, unknown, .. } = service.answer(listed)?;
+            if let Some(error) = unknown {
+                let error = error.in_a_line();
+                tracing::warn!(error, "what is known of the backups cannot be read");
+            }
+            Ok(backups)
         };
         Ok(Rendered::of(&aside(&self.0, work).await?))
     }
@@ -123,19 +132,25 @@ impl Backups {
         name: Path<String>,
         /// Remove it whatever it is.
         force: Query<Option<bool>>,
+        /// Tell whether it may go, and remove nothing.
+        dry_run: Query<Option<bool>>,
     ) -> ApiResult<Removed> {
         caller.may_everywhere(Role::Admin)?;
-        let is_forced = force.unwrap_or_default();
-        let actor = caller.name.clone();
+        let (is_forced, is_dry) = (force.unwrap_or_default(), dry_run.unwrap_or_default());
+        let (actor, asked) = (caller.name.clone(), name.0.clone());
         let work = move |service: Arc<Service>| async move {
             let (location, settings) = (service.live.location(), service.setup.load().database);
             let storage = storage(&service);
             let removed =
-                backup::remove(location, settings, &storage, &name, is_forced, false, &actor).await;
+                backup::remove(location, settings, &storage, &name, is_forced, is_dry, &actor)
+                    .await;
             service.answer(removed)
         };
         self.alone(work).await?;
-        Ok(Removed::Done)
+        Ok(match is_dry {
+            true => Removed::Foreseen(Rendered::of(&RemovedShape { name: asked, removed: false })),
+            false => Removed::Done,
+        })
     }
 
     /// Pin a backup

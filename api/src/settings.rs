@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use setpoint_client::types::{Setting, ValueType};
+use setpoint_ops::amount::counted;
 use setpoint_ops::apply::Channel;
 use setpoint_ops::edit::{Edits, typed};
 use setpoint_ops::live::{Entry, Missing, Snapshot, View};
@@ -378,7 +379,8 @@ pub(crate) fn unknown(
 ) -> Error {
     let help = match snapshot.missing(namespace, view, key, |it| caller.sees(it)) {
         Missing::Map(below) => {
-            format!("it is a map of {below} settings: list them with `prefix={key}`")
+            let settings = counted(below, "setting");
+            format!("it is a map of {settings}: list them with `prefix={key}`")
         }
         Missing::InLayer(layer) => format!("layer `{layer}` has it: `layer={layer}`"),
         Missing::InNamespace(other) => format!("namespace `{other}` has it: `ns={other}`"),

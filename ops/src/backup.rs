@@ -41,7 +41,7 @@ pub use bucket::{Bucket, S3};
 pub use create::{Foreseen, create, foresee};
 pub use encryption::{Encryption, Recipient};
 pub use error::BackupError;
-pub use list::{Listed, ends, find, list, missing};
+pub use list::{Listed, Listing, ends, find, list};
 pub use manifest::{Encrypted, Engine, Kind, Manifest, Member};
 pub use pin::pin;
 pub use prune::{plan_prune, prune, prune_planned};
@@ -95,6 +95,8 @@ pub struct Checked {
     /// it is too long for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problems: Option<Vec<String>>,
+    /// Whether this database has it in its record: of another's history it never has.
+    pub recorded: bool,
 }
 
 impl Checked {
@@ -144,12 +146,12 @@ pub async fn verify(
             verified_at: time::stamp(now),
             manifest: archive.manifest,
         };
-        Ok(Checked { verified, problems: Some(problems) })
+        Ok(Checked { verified, problems: Some(problems), recorded: false })
     };
-    let checked: Result<Checked> = checked.await;
-    match &checked {
+    let mut checked: Result<Checked> = checked.await;
+    match &mut checked {
         Ok(checked) => {
-            record::keep(location, settings, checked, Origin::Found).await;
+            checked.recorded = record::keep(location, settings, checked, Origin::Found).await;
         }
         Err(error) if error.damage().is_some() => {
             record::doubt(location, settings, name, now).await;

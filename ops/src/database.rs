@@ -291,7 +291,7 @@ async fn connect_sqlite(
         }
     });
     let connected = sea_orm::Database::connect(options).await;
-    let connection = connected.map_err(|source| Error::Unreachable { place, source })?;
+    let connection = connected.map_err(|cause| Error::Unreachable { place, cause })?;
     if matches!(access, Access::Write | Access::Create) {
         refuse_old_sqlite(&connection).await?;
     }
@@ -338,7 +338,7 @@ async fn connect_postgres(
         ])
     });
     let connected = sea_orm::Database::connect(options).await;
-    Ok((connected.map_err(|source| Error::Unreachable { place, source })?, None))
+    Ok((connected.map_err(|cause| Error::Unreachable { place, cause })?, None))
 }
 
 async fn connect_memory() -> Result<(DatabaseConnection, Option<(PathBuf, Fingerprint)>)> {
@@ -366,7 +366,7 @@ fn refuse_left_behind(path: &Path) -> Result<()> {
 }
 
 /// The file that SQLite keeps beside a database under this ending.
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()

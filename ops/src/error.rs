@@ -7,7 +7,12 @@ use sea_orm::DbErr;
 use setpoint_importers::{EditError, ImportError, KeyError, MappingFault};
 use thiserror::Error;
 
+use crate::amount::counted;
 use crate::backup::BackupError;
+
+mod from_database;
+
+use from_database::{SQLITE_IOERR_SHMSIZE, code_of, is_of_the_connection, words_of};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -102,7 +107,7 @@ pub enum Error {
     )]
     BadPlan { reason: String },
 
-    #[error("{count} keys are in conflict and --strategy is fail")]
+    #[error("{} in conflict, and --strategy is fail", counted(*count, "key"))]
     #[diagnostic(
         code(plan::conflicts),
         help(
@@ -416,7 +421,8 @@ pub enum Error {
     NoFolder { path: PathBuf },
 
     #[error(
-        "retention has removed {removed} revisions from {place}, and an older version cannot know it"
+        "retention has removed {} from {place}, and an older version cannot know it",
+        counted(*removed, "revision")
     )]
     #[diagnostic(
         code(database::no_way_back),
@@ -449,7 +455,7 @@ pub enum Error {
     )]
     NewerDatabase { place: String, step: String },
 
-    #[error("{place} was made by an older Setpoint: {}", steps_missing(*pending))]
+    #[error("{place} was made by an older Setpoint: it is {} behind", counted(*pending, "step"))]
     #[diagnostic(code(database::older), help("`setpoint database up` brings it up to date"))]
     OlderDatabase { place: String, pending: usize },
 
@@ -481,14 +487,14 @@ pub enum Error {
     #[diagnostic(code(service::busy), help("nothing was changed; try again in a second"))]
     Busy,
 
-    #[error("cannot reach {place}")]
+    #[error("cannot reach {place}: {}", words_of(cause))]
     #[diagnostic(
         code(database::unreachable),
         help(
             "check the address, that the server runs and that you may connect; nothing was changed"
         )
     )]
-    Unreachable { place: String, source: DbErr },
+    Unreachable { place: String, cause: DbErr },
 
     #[error("the URL of the database, {place}, cannot be read: {reason}")]
     #[diagnostic(
@@ -635,9 +641,9 @@ pub enum Error {
     )]
     BadRetention { reason: String },
 
-    #[error("the database failed")]
+    #[error("the database failed: {}", words_of(_0))]
     #[diagnostic(code(database::failed), help("nothing was changed"))]
-    Database(#[from] DbErr),
+    Database(DbErr),
 }
 
 /// A key that two sources have.
@@ -656,17 +662,22 @@ impl fmt::Display for Claim {
     }
 }
 
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error)
+    }
+}
+
 impl Error {
     /// The same error with the name of the database, where SQLite's code tells what it is.
     pub fn at(self, place: &str) -> Self {
-        let (Self::Database(error) | Self::Unreachable { source: error, .. }) = &self else {
+        let (Self::Database(error) | Self::Unreachable { cause: error, .. }) = &self else {
             return self;
         };
         let place = place.to_owned();
         match code_of(error).as_deref() {
             Some("5" | "6" | "55P03" | "40P01") => Self::Locked { place },
             Some("8" | "14") => Self::NotWritable { place },
-            // The second is SQLite without room for the file that readers and writers share.
             Some("13" | SQLITE_IOERR_SHMSIZE | "53100") => Self::DiskFull { place },
             Some("10" | "58030") => Self::DiskFailed { place },
             Some("11") => Self::Damaged { place },
@@ -730,8 +741,8 @@ impl Error {
             Self::Damaged { place } => Self::Damaged { place: at(place) },
             Self::Gone { place } => Self::Gone { place: at(place) },
             Self::Unanswered { place } => Self::Unanswered { place: at(place) },
-            Self::Unreachable { place, source } => {
-                Self::Unreachable { place: at(place), source: source.clone() }
+            Self::Unreachable { place, cause } => {
+                Self::Unreachable { place: at(place), cause: cause.clone() }
             }
             Self::NulCharacter { what } => Self::NulCharacter { what },
             Self::Database(error) => Self::Database(error.clone()),
@@ -763,61 +774,5 @@ impl Error {
 
     pub(crate) fn unwritable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Unwritable { path: path.into(), source }
-    }
-}
-
-fn steps_missing(pending: usize) -> String {
-    match pending {
-        1 => "1 step is missing".to_owned(),
-        _ => format!("{pending} steps are missing"),
-    }
-}
-
-const SQLITE_IOERR_SHMSIZE: &str = "4874";
-
-/// SQLite's primary result code, see <https://sqlite.org/rescode.html>, or PostgreSQL's
-/// SQLSTATE, see <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-fn code_of(error: &DbErr) -> Option<String> {
-    use sea_orm::RuntimeErr::SqlxError;
-    let (DbErr::Conn(SqlxError(error))
-    | DbErr::Exec(SqlxError(error))
-    | DbErr::Query(SqlxError(error))) = error
-    else {
-        return None;
-    };
-    let code = error.as_database_error()?.code()?.into_owned();
-    match code.parse::<u32>() {
-        Ok(number) if code.len() != 5 && code != SQLITE_IOERR_SHMSIZE => {
-            Some((number & 0xff).to_string())
-        }
-        _ => Some(code),
-    }
-}
-
-/// Whether it is the way to the database that failed, not what was asked of it.
-fn is_of_the_connection(error: &DbErr) -> bool {
-    use sea_orm::RuntimeErr::SqlxError;
-    use sea_orm::sqlx;
-    match error {
-        DbErr::ConnectionAcquire(_) => true,
-        DbErr::Conn(SqlxError(error))
-        | DbErr::Exec(SqlxError(error))
-        | DbErr::Query(SqlxError(error)) => match &**error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Protocol(_) => true,
-            // Classes 08 (connection), 53 (resources) and 57 (the operator intervenes), and the
-            // timeout of a transaction that nobody goes on with, see
-            // <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-            sqlx::Error::Database(error) => error.code().is_some_and(|it| {
-                ["08", "53", "57", "25P03"].iter().any(|class| it.starts_with(class))
-            }),
-            _ => false,
-        },
-        DbErr::Conn(_) => true,
-        _ => false,
     }
 }

@@ -4,6 +4,7 @@
 //! the database first and, where time matters, `now` as a plain value.
 
 pub mod adopt;
+pub mod amount;
 pub mod apply;
 pub mod audit;
 mod background;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use setpoint_entity::setting;
 use setpoint_importers::{Format, Key, TypedValue, ValueType};
 
+use crate::amount::counted;
 use crate::apply::head;
 use crate::history::removed::refuse_moment;
 use crate::search::{Fields, Letters, Query, rank};
@@ -314,7 +315,10 @@ async fn unknown(db: &impl ConnectionTrait, scope: &Scope, key: &Key) -> Result<
     let elsewhere = setting::Entity::find().filter(setting::Column::Key.eq(key.as_str()));
     let elsewhere = elsewhere.one(db).await?;
     let help = match (below, elsewhere) {
-        (1.., _) => format!("it is a map of {below} settings: `setpoint list --prefix {key}`"),
+        (1.., _) => {
+            let settings = counted(below, "setting");
+            format!("it is a map of {settings}: `setpoint list --prefix {key}`")
+        }
         (_, Some(row)) if row.namespace != scope.namespace => {
             format!("namespace `{0}` has it: --namespace {0}", row.namespace)
         }

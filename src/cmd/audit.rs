@@ -1,6 +1,7 @@
 use chrono::Utc;
 use clap::Subcommand;
 use serde_json::{Value, json};
+use setpoint_ops::amount::counted;
 use setpoint_ops::apply::Channel;
 use setpoint_ops::audit::Pruning;
 use setpoint_ops::backup;
@@ -77,8 +78,9 @@ async fn log(context: &Context, limit: u32) -> miette::Result<Exit> {
 pub(super) async fn tell_removed(context: &Context) -> miette::Result<()> {
     if let Some(removed) = context.read(async |db| history::removed(db).await).await? {
         console::tell(format_args!(
-            "retention has removed {} revisions, the newest of them {}",
-            removed.revisions, removed.last
+            "retention has removed {}, the newest of them {}",
+            counted(removed.revisions, "revision"),
+            removed.last
         ));
     }
     Ok(())
@@ -95,8 +97,8 @@ async fn verify(context: &Context) -> miette::Result<Exit> {
                 console::show(format_args!("revision {}: {}\n", bad.revision, bad.reason))?;
             }
             None => console::show(format_args!(
-                "{} revisions hold together, {} of them edits in SQL that are not sealed yet{}\n{}\n",
-                verdict.revisions,
+                "the history of {} holds together, {} of them made in SQL and not sealed yet{}\n{}\n",
+                counted(verdict.revisions, "revision"),
                 verdict.unsealed,
                 verdict.and_removed(),
                 verdict.head_hash
@@ -128,7 +130,7 @@ async fn prune(context: &Context, is_dry: bool, yes: bool) -> miette::Result<Exi
         }
         return Ok(Exit::Done);
     }
-    let question = format!("Remove {}?", console::counted(planned.count(), "revision"));
+    let question = format!("Remove {}?", counted(planned.count(), "revision"));
     console::confirm(&question, yes)?;
     let author = context.author(None);
     let work =
@@ -140,7 +142,7 @@ async fn prune(context: &Context, is_dry: bool, yes: bool) -> miette::Result<Exi
         told["removed_by"] = json!(by);
         console::show_json(&told)?;
     } else {
-        let count = console::counted(planned.count(), "revision");
+        let count = counted(planned.count(), "revision");
         match by.as_slice() {
             [first, .., last] => {
                 console::tell(format_args!("{count} removed; revisions {first} to {last} say so"));

@@ -1,10 +1,11 @@
 use chrono::Utc;
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use miette::{Diagnostic as _, miette};
 use serde::Serialize;
+use setpoint_ops::amount::{counted, size};
 use setpoint_ops::apply::Channel;
 use setpoint_ops::backup::{
-    self, Checked, Kind, Listed, Manifest, Moment, Restore, Storage, Verified, Wish,
+    self, Checked, Kind, Listed, Listing, Manifest, Moment, Restore, Storage, Verified, Wish,
 };
 use setpoint_ops::retention::Trust;
 use setpoint_ops::secret::hidden;
@@ -35,9 +36,13 @@ pub(super) enum Command {
     /// List the backups, the oldest first: those that cannot be read too
     List,
     /// Read backups back into a scratch database, and compare everything
+    ///
+    /// What comes of it goes into the record of this database, unless a backup is of another's
+    /// history.
+    #[command(group = ArgGroup::new("which").args(["names", "all"]).required(true))]
     Verify {
         /// Which ones
-        #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
+        #[arg(value_name = "NAME")]
         names: Vec<String>,
 
         /// All of them
@@ -167,42 +172,58 @@ async fn create(
     tell_problems(name, made.problems.as_deref().unwrap_or_default());
     if context.json {
         console::show_json(&made)?;
-        return Ok(Exit::Done);
+    } else {
+        console::show(format_args!("{name}\n"))?;
+        let (size, place) = (size(*size_bytes), storage.place());
+        console::tell(format_args!("revision {revision}, {size} in {place}, read back whole"));
+        if made.problems.is_none() {
+            console::tell("its history is long, and left to `setpoint backup verify`");
+        }
     }
-    console::show(format_args!("{name}\n"))?;
-    let (size, place) = (size(*size_bytes), storage.place());
-    console::tell(format_args!("revision {revision}, {size} in {place}, read back whole"));
-    if made.problems.is_none() {
-        console::tell("its history is long, and left to `setpoint backup verify`");
+    match made.is_tampered() {
+        true => Err(damaged_history(&format!("backup {name} was taken, and the history in it is"))),
+        false => Ok(Exit::Done),
     }
-    Ok(Exit::Done)
+}
+
+/// What fails where archives are whole, and what they are of is not.
+fn damaged_history(whose: &str) -> miette::Report {
+    miette!(
+        code = "backup::damaged_history",
+        help = "it restores what was there: `setpoint audit verify` tells whether the database is \
+                damaged by now, and `setpoint backup verify --all` which backups are sound",
+        "{whose} damaged"
+    )
 }
 
 async fn list(context: &Context) -> miette::Result<Exit> {
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let storage = storage(context);
     let listed = backup::list(&location, settings, &storage).await?;
+    let Listing { backups, missing, unknown } = listed;
+    if let Some(error) = unknown {
+        let error = error.in_a_line();
+        console::tell(format_args!("what is known of them cannot be told: {error}"));
+    }
     let others = backup::passed_over(&storage)?;
     if let Some(first) = others.first() {
-        let files = console::counted(others.len(), "file");
+        let files = counted(others.len(), "file");
         let place = storage.place();
         console::tell(format_args!(
             "passed over {files} in {place} whose names cannot be those of backups, such as {first:?}"
         ));
     }
-    // Where there is no database that could tell, that was told above.
-    let missing = backup::missing(&location, settings, &listed).await.unwrap_or_default();
     if let Some(first) = missing.first() {
-        let (backups, place) = (console::counted(missing.len(), "backup"), storage.place());
+        let (count, place) = (counted(missing.len(), "backup"), storage.place());
         console::tell(format_args!(
-            "of {backups} in the record nothing is in {place}, such as {first}"
+            "of {count} in the record nothing is in {place}, such as {first}"
         ));
     }
     if context.json {
-        console::show_json(&listed)?;
+        console::show_json(&backups)?;
         return Ok(Exit::Done);
     }
-    let rows: Vec<_> = listed.iter().map(row).collect();
+    let rows: Vec<_> = backups.iter().map(row).collect();
     let head = ["name", "taken (UTC)", "rev", "size", "state", "note"];
     console::show(console::table(&head, &rows))?;
     Ok(Exit::Done)
@@ -240,25 +261,12 @@ fn row(listed: &Listed) -> Vec<String> {
     ]
 }
 
-/// `17.3 KiB`
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let unit = (bytes.max(1).ilog2() / 10).min(4);
-    match unit {
-        0 => format!("{bytes} B"),
-        _ => {
-            let tenths = (u128::from(bytes) * 10) >> (10 * unit);
-            format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit as usize])
-        }
-    }
-}
-
 async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Result<Exit> {
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let storage = storage(context);
     let names = if all { None } else { Some(names) };
     let is_one = names.as_ref().is_some_and(|it| it.len() == 1);
-    let (mut results, mut bad, mut unchecked) = (Vec::new(), 0, Vec::new());
+    let (mut results, mut bad, mut tampered, mut unchecked) = (Vec::new(), 0, 0, Vec::new());
     let told = |name: &str, checked: Result<Checked, Error>| -> miette::Result<()> {
         match checked {
             Ok(one) => {
@@ -266,7 +274,13 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
                 let (revision, size) = (manifest.revision, size(*size_bytes));
                 if !context.json {
                     console::show(format_args!("{name}: whole, revision {revision}, {size}\n"))?;
+                    if !one.recorded {
+                        console::tell(format_args!(
+                            "{name} is not in the record of this database, as its history is not"
+                        ));
+                    }
                 }
+                tampered += usize::from(one.is_tampered());
                 tell_problems(name, one.problems.as_deref().unwrap_or_default());
                 results.push(Outcome::Whole(Box::new(one)));
             }
@@ -289,8 +303,11 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
     if context.json {
         console::show_json(&results)?;
     }
-    let of = console::counted(count, "backup");
+    let of = counted(count, "backup");
     match (bad, unchecked.first()) {
+        (0, None) if tampered > 0 => {
+            Err(damaged_history(&format!("the history in {tampered} of {of} is")))
+        }
         (0, None) => Ok(Exit::Done),
         (0, Some(first)) => Err(miette!(
             code = "backup::not_checked",
@@ -411,13 +428,13 @@ async fn prune(context: &Context, is_dry: bool, yes: bool) -> miette::Result<Exi
     if !context.json {
         console::show(shown)?;
     }
-    console::confirm(&format!("Remove {}?", console::counted(goes, "backup")), yes)?;
+    console::confirm(&format!("Remove {}?", counted(goes, "backup")), yes)?;
     backup::prune_planned(&location, settings, &storage, policy, &planned, now).await?;
     tracing::info!(removed = goes, "removed backups");
     if context.json {
         console::show_json(&planned)?;
     } else {
-        console::tell(format_args!("{} removed", console::counted(goes, "backup")));
+        console::tell(format_args!("{} removed", counted(goes, "backup")));
     }
     Ok(Exit::Done)
 }
@@ -496,7 +513,12 @@ async fn restore_all(
     }
     let mut text = view::text(&planned.plan);
     for it in planned.tables.iter().filter(|it| it.before != it.after) {
-        text.push_str(&format!("table {}: {} rows -> {}\n", it.table, it.before, it.after));
+        text.push_str(&format!(
+            "table {}: {} -> {}\n",
+            it.table,
+            counted(it.before, "row"),
+            it.after
+        ));
     }
     if is_last {
         if !context.json {
@@ -527,20 +549,4 @@ async fn restore_all(
     }
     console::tell(format_args!("revision {} of epoch {}", done.revision, done.epoch));
     Ok(Exit::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::size;
-
-    #[test]
-    fn a_size_is_that_of_its_unit_to_a_tenth() {
-        let sizes = [0, 1023, 1024, 27_136, 30_720, 1 << 20, (1 << 20) - 1, 3 << 29, u64::MAX];
-
-        let told = sizes.map(size);
-
-        let expected = ["0 B", "1023 B", "1.0 KiB", "26.5 KiB", "30.0 KiB", "1.0 MiB"];
-        assert_eq!(told[..6], expected);
-        assert_eq!(told[6..], ["1023.9 KiB", "1.5 GiB", "16777215.9 TiB"]);
-    }
 }

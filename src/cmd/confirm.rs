@@ -76,9 +76,8 @@ pub(super) fn tell(plan: &Plan, applied: Applied) {
     if let (Some(trial), Applied::Revision(id)) = (plan.trial, applied) {
         let seconds = trial.within.num_seconds();
         console::tell(format_args!(
-            "it is undone in {seconds} s unless `setpoint confirm {id}` comes before; a service \
-             (`setpoint serve`) has to run for that, or the next command that changes something \
-             does it"
+            "it is undone in {seconds} s unless `setpoint confirm {id}` comes before:\n\
+             by `setpoint serve`, or else by the next command that changes something"
         ));
     }
 }

@@ -3,6 +3,7 @@ use clap::Subcommand;
 use miette::{Diagnostic as _, miette};
 use serde::Serialize;
 use setpoint_ops::Error;
+use setpoint_ops::amount::counted;
 use setpoint_ops::backup::{self, BackupError, Stepped};
 use setpoint_ops::database::{self, Access};
 
@@ -101,7 +102,7 @@ fn show_steps(
     if let Some(name) = &stepped.backup {
         console::tell(format_args!("what was there before is in backup {name}"));
     }
-    let steps = console::counted(stepped.steps, "step");
+    let steps = counted(stepped.steps, "step");
     console::tell(format_args!("{database}: {steps} {what}"));
     Ok(Exit::Done)
 }
@@ -123,7 +124,7 @@ fn without_a_backup(error: Error) -> miette::Report {
 
 async fn down(context: &Context, steps: u32, no_backup: bool, yes: bool) -> miette::Result<Exit> {
     let (location, settings) = (context.location(), context.loaded.database_settings());
-    let (place, count) = (location.name(), console::counted(steps as usize, "step"));
+    let (place, count) = (location.name(), counted(steps as usize, "step"));
     let question = format!("Take {count} of {place} back, with the data in their tables?");
     console::confirm(&question, yes)?;
     let storage = (!no_backup).then(|| context.loaded.storage());

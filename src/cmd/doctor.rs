@@ -3,6 +3,7 @@ use std::path::Path;
 use chrono::Utc;
 use rustix::fs::{Access as Right, access};
 use serde::Serialize;
+use setpoint_ops::amount::counted;
 use setpoint_ops::confirm::waiting;
 use setpoint_ops::database::{self, Access};
 use setpoint_ops::setting::layers;
@@ -28,10 +29,7 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
     let mut checks = vec![Check {
         check: "configuration",
         ok: true,
-        says: format!(
-            "{} declared",
-            console::counted(context.loaded.config.sources.len(), "source")
-        ),
+        says: format!("{} declared", counted(context.loaded.config.sources.len(), "source")),
     }];
     if let Some(bundle) = &context.seeds {
         let says = format!("{}, {} files", bundle.name(), bundle.sources.len());
@@ -69,7 +67,7 @@ fn jobs(context: &Context) -> Vec<Check> {
     match context.loaded.jobs() {
         Ok(jobs) if jobs.is_empty() => Vec::new(),
         Ok(jobs) => {
-            let says = format!("{} declared", console::counted(jobs.len(), "job"));
+            let says = format!("{} declared", counted(jobs.len(), "job"));
             vec![Check { check: "jobs", ok: true, says }]
         }
         Err(error) => {

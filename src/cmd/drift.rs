@@ -4,6 +4,7 @@ use chrono::Utc;
 use clap::ValueHint;
 use owo_colors::Style;
 use serde::Serialize;
+use setpoint_ops::amount::counted;
 use setpoint_ops::drift::{Drift, Kind, counts, report};
 
 use super::{Context, Exit, drift_report, sources, view};
@@ -69,9 +70,9 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     } else {
         console::show(text(&shown))?;
         let mut said: Vec<String> =
-            counts(report.open()).into_iter().map(|(kind, count)| counted(kind, count)).collect();
+            counts(report.open()).into_iter().map(|(kind, count)| of_kind(kind, count)).collect();
         if said.is_empty() {
-            said.push(format!("no drift in {}", console::counted(report.files, "file")));
+            said.push(format!("no drift in {}", counted(report.files, "file")));
         }
         if ignored > 0 {
             said.push(format!("{ignored} ignored"));
@@ -91,16 +92,16 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     Ok(if open > 0 { Exit::Differs } else { Exit::Done })
 }
 
-fn counted(kind: Kind, count: usize) -> String {
+fn of_kind(kind: Kind, count: usize) -> String {
     match kind {
-        Kind::FileMissing => console::counted(count, "file") + " missing",
-        Kind::FileUnreadable => console::counted(count, "file") + " unreadable",
-        Kind::ImportUnknown => console::counted(count, "file") + " never imported",
+        Kind::FileMissing => counted(count, "file") + " missing",
+        Kind::FileUnreadable => counted(count, "file") + " unreadable",
+        Kind::ImportUnknown => counted(count, "file") + " never imported",
         Kind::EditedHere => format!("{count} edited here"),
-        Kind::UpdateAvailable => console::counted(count, "update") + " available",
-        Kind::KeyRemoved => console::counted(count, "key") + " removed",
+        Kind::UpdateAvailable => counted(count, "update") + " available",
+        Kind::KeyRemoved => counted(count, "key") + " removed",
         Kind::Both => format!("{count} changed on both sides"),
-        Kind::UnknownKey => console::counted(count, "unknown key"),
+        Kind::UnknownKey => counted(count, "unknown key"),
     }
 }
 

@@ -1,5 +1,6 @@
 use chrono::Utc;
 use clap::Subcommand;
+use setpoint_ops::amount::counted;
 use setpoint_ops::report::{self, html, markdown};
 use setpoint_ops::time;
 
@@ -35,7 +36,7 @@ pub(super) async fn run(context: &Context, command: Command) -> miette::Result<E
     let found = context.read(async |db| report::show(db, &ground, fresh, now).await).await?;
     let days = usize::try_from(found.days_old(now)).unwrap_or_default();
     if days > 0 {
-        let (at, old) = (time::minute(&found.at), console::counted(days, "day"));
+        let (at, old) = (time::minute(&found.at), counted(days, "day"));
         console::tell(format_args!(
             "this report was made {old} ago, at {at} UTC; --fresh compares everything now"
         ));

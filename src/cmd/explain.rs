@@ -8,7 +8,8 @@ use crate::console;
 
 /// Tell why a setting has the value it has
 ///
-/// Shows each layer, what the file says and where, and who changed it last.
+/// Shows each layer, what the file says and where, and who changed it last, as the database has
+/// it: that nobody has edited that behind its back is what `setpoint audit verify` proves.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The key, as `setpoint list` shows it

@@ -9,7 +9,7 @@ pub(super) struct Args {
     /// The key, as `setpoint list` shows it
     key: String,
 
-    /// As it was at this revision
+    /// As it was at this revision, by the history as it is: `setpoint audit verify` proves it
     #[arg(long, value_name = "REVISION")]
     at: Option<i64>,
 

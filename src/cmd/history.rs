@@ -6,6 +6,8 @@ use super::{Context, Exit, key};
 use crate::console;
 
 /// List revisions, or what happened to one key and those below it; the newest first
+///
+/// As the database has it: that nobody has edited it is what `setpoint audit verify` proves.
 #[derive(clap::Args)]
 pub(super) struct Args {
     key: Option<String>,

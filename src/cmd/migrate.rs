@@ -5,6 +5,7 @@ use chrono::Utc;
 use clap::ValueHint;
 use miette::miette;
 use serde::Serialize;
+use setpoint_ops::amount::counted;
 use setpoint_ops::database::{self, Access, Database, Location};
 use setpoint_ops::import::{self, Choices, Import, Options, Resolve};
 use setpoint_ops::migrate::{Migrated, migrate};
@@ -341,8 +342,8 @@ fn show(context: &Context, import: &Import, done: &Migrated) -> miette::Result<E
     }
     if let Some(revision) = done.applied.revision() {
         console::tell(format_args!(
-            "revision {revision}, {} values read back; `setpoint revert {revision}` undoes it",
-            done.verified
+            "revision {revision}, {} read back; `setpoint revert {revision}` undoes it",
+            counted(done.verified, "value")
         ));
     }
     if exit == Exit::Differs {

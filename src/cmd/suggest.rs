@@ -1,6 +1,7 @@
 //! `migrate --suggest-renames`
 
 use serde::Serialize;
+use setpoint_ops::amount::counted;
 use setpoint_ops::source::Declared;
 use setpoint_ops::suggest::suggestions;
 
@@ -56,7 +57,7 @@ pub(super) async fn run(context: &Context, declared: &[Declared]) -> miette::Res
         count => console::tell(format_args!(
             "{} may have another name: put the lines that are right into\nsetpoint.toml, then \
              `setpoint migrate --dry-run`",
-            console::counted(count, "key")
+            counted(count, "key")
         )),
     }
     Ok(Exit::Done)

@@ -1,4 +1,5 @@
 use miette::Report;
+use setpoint_ops::amount::counted;
 use setpoint_ops::source::read;
 use setpoint_ops::{Error, import};
 
@@ -34,7 +35,6 @@ pub(super) fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         }))?;
         return Ok(Exit::Done);
     }
-    let counted = console::counted;
     let mut said = vec![counted(read.len(), "file"), counted(settings, "setting")];
     said.extend((secrets > 0).then(|| counted(secrets, "secret")));
     console::show(format_args!("{}: all right\n", said.join(", ")))?;

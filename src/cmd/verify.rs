@@ -1,3 +1,4 @@
+use setpoint_ops::amount::counted;
 use setpoint_ops::verify::everything;
 
 use super::{Context, Exit};
@@ -25,13 +26,12 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
         }
         let verdict = match report.problems.len() {
             0 => "all right".to_owned(),
-            1 => "1 problem".to_owned(),
-            count => format!("{count} problems"),
+            count => counted(count, "problem"),
         };
-        let (settings, revisions, sources) = (report.settings, report.revisions, report.sources);
-        console::show(format_args!(
-            "{settings} settings, {revisions} revisions, {sources} sources: {verdict}\n"
-        ))?;
+        let settings = counted(report.settings, "setting");
+        let revisions = counted(report.revisions, "revision");
+        let sources = counted(report.sources, "source");
+        console::show(format_args!("{settings}, {revisions}, {sources}: {verdict}\n"))?;
     }
     Ok(if report.problems.is_empty() { Exit::Done } else { Exit::Failed })
 }

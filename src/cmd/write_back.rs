@@ -1,4 +1,5 @@
 use chrono::Utc;
+use setpoint_ops::amount::counted;
 use setpoint_ops::database::{self, Access, Database};
 use setpoint_ops::write_back::{Followed, follow};
 
@@ -21,7 +22,7 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
     } else {
         tell(&followed);
         let written: usize = followed.iter().map(|it| it.written.len()).sum();
-        console::show(format_args!("{written} settings written\n"))?;
+        console::show(format_args!("{} written\n", counted(written, "setting")))?;
     }
     let failed = followed.iter().any(|it| it.failure.is_some());
     Ok(if failed { Exit::Failed } else { Exit::Done })

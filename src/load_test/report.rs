@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use setpoint_ops::amount::counted;
+
 use super::limits::Limits;
 use super::measure::Kind;
 use super::process::Usage;
@@ -126,7 +128,7 @@ impl Report {
     fn verdict(&self) -> String {
         match self.missed.len() {
             0 => "passed".to_owned(),
-            count => format!("{} missed", console::counted(count, "threshold")),
+            count => format!("{} missed", counted(count, "threshold")),
         }
     }
 

@@ -180,6 +180,6 @@ fn verify_finds_nothing_wrong_after_it(world: &World) {
     assert_snapshot!(world.run(&["verify"]), @r"
     status 0
     -- stdout
-    125 settings, 1 revisions, 9 sources: all right
+    125 settings, 1 revision, 9 sources: all right
     ");
 }

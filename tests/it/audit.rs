@@ -47,7 +47,7 @@ fn an_untouched_history_holds_together(world: &World) {
     assert_snapshot!(verdict(world, "SELECT 1"), @r"
     status 0
     -- stdout
-    5 revisions hold together, 0 of them edits in SQL that are not sealed yet
+    the history of 5 revisions holds together, 0 of them made in SQL and not sealed yet
     sha256:[hash]
     ");
 }
@@ -115,7 +115,7 @@ fn verify_finds_a_setting_changed_behind_its_back(world: &World) {
     status 1
     -- stdout
     `a` of default: it is not as the history has it
-    2 settings, 5 revisions, 1 sources: 1 problem
+    2 settings, 5 revisions, 1 source: 1 problem
     ");
 }
 
@@ -127,7 +127,7 @@ fn verify_finds_a_setting_removed_and_one_added_behind_its_back(world: &World) {
     -- stdout
     `a` of default: it is not as the history has it
     `z` of default: it is not as the history has it
-    2 settings, 5 revisions, 1 sources: 2 problems
+    2 settings, 5 revisions, 1 source: 2 problems
     ");
 }
 
@@ -140,7 +140,7 @@ fn verify_finds_a_trigger_that_is_gone(world: &World) {
     status 1
     -- stdout
     the trigger setting_updated is missing: what is written in SQL is not in the history; take a backup, and restore it into a new database
-    2 settings, 5 revisions, 1 sources: 1 problem
+    2 settings, 5 revisions, 1 source: 1 problem
     ");
 }
 
@@ -153,7 +153,7 @@ fn verify_finds_a_damaged_original(world: &World) {
     status 1
     -- stdout
     settings.yaml of default: the original was changed
-    2 settings, 5 revisions, 1 sources: 1 problem
+    2 settings, 5 revisions, 1 source: 1 problem
     ");
 }
 

@@ -4,9 +4,7 @@
 use chrono::{DateTime, TimeZone as _, Utc};
 use serde_json::Value;
 use setpoint_ops::database::{Access, Database, Location, Settings, open};
-use setpoint_ops::job::{
-    Claim, Declared, Effect, Ended, Holder, Job, State, finish, read, renew, tick,
-};
+use setpoint_ops::job::{Claim, Declared, Ended, Holder, Job, State, finish, read, renew, tick};
 
 use crate::world::{World, block_on, text};
 
@@ -114,7 +112,7 @@ fn at(minute: i64, second: i64) -> DateTime<Utc> {
 }
 
 fn succeeded() -> Ended {
-    Ended { result: Ok("done".to_owned()), effect: Effect::Nothing }
+    Ended::done("done")
 }
 
 /// The minute after noon that a claim is of.

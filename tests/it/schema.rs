@@ -226,7 +226,7 @@ fn an_older_database_is_refused_until_it_is_brought_up(world: &World) {
     world.ok(&["database", "up"]);
 
     assert_snapshot!(format!("{refused}\n{}", world.get("a")), @r"
-    1 database::older; [database] was made by an older Setpoint: 1 step is missing; `setpoint database up` brings it up to date
+    1 database::older; [database] was made by an older Setpoint: it is 1 step behind; `setpoint database up` brings it up to date
     1
     ");
 }

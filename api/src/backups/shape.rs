@@ -55,6 +55,15 @@ pub(super) struct ForeseenShape {
     free_bytes: Option<u64>,
 }
 
+/// What removing a backup would come to.
+#[derive(Serialize, Object)]
+#[oai(rename = "RemovedBackup")]
+pub(super) struct RemovedShape {
+    pub name: String,
+    /// False: it could be removed, and was not.
+    pub removed: bool,
+}
+
 /// A backup. What it says of itself is missing where it cannot be read.
 #[derive(Object)]
 #[oai(rename = "Backup", skip_serializing_if_is_none)]
@@ -96,6 +105,9 @@ pub(super) struct BackupShape {
     /// Whether its history was damaged when it was taken: then the retention takes no sound one for
     /// it. Missing if that is not known.
     history_damaged: Option<bool>,
+    /// Whether the record of this database has it, if it has just been taken or read back: one of
+    /// another's history it never has.
+    recorded: Option<bool>,
     /// Where its history and its settings did not hold together when it was taken, if it has just
     /// been taken or read back; missing where the history is too long to be looked at when it is
     /// taken.

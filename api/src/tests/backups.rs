@@ -30,6 +30,7 @@ async fn a_backup_is_taken_listed_read_back_and_removed() {
     let found = world.get("/api/backups/first").await;
     let verified = world.post("/api/backups/first/verify", json!({})).await;
     let listed = world.get("/api/backups").await;
+    let foreseen = world.delete("/api/backups/first?force=true&dry_run=true").await;
     let removed = world.delete("/api/backups/first?force=true").await;
 
     assert_eq!(made.status, 201, "{made:?}");
@@ -40,7 +41,8 @@ async fn a_backup_is_taken_listed_read_back_and_removed() {
     assert_eq!(found.body["verified_at"], made.body["verified_at"]);
     assert_eq!(verified.body["sha256"], made.body["sha256"]);
     assert_eq!(listed.body[0]["verified_at"], verified.body["verified_at"]);
-    assert_eq!(removed.status, 204);
+    assert_eq!(foreseen.body, json!({"name": "first", "removed": false}));
+    assert_eq!([foreseen.status, removed.status], [200, 204]);
     assert_eq!(world.get("/api/backups").await.body, json!([]));
 }
 

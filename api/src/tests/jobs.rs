@@ -19,7 +19,10 @@ async fn jobs_are_listed_with_their_next_times_and_their_last_run() {
     );
     let said = json!([ran["state"], ran["trigger"], ran["verb"], ran["instance"]]);
     assert_eq!(said, json!(["succeeded", "manual", "audit-verify", "test"]));
-    assert!(ran["output"].as_str().unwrap().starts_with("1 revisions hold together"), "{ran}");
+    assert!(
+        ran["output"].as_str().unwrap().starts_with("the history of 1 revision holds together"),
+        "{ran}"
+    );
     assert_eq!(after[0]["last"], ran);
 }
 

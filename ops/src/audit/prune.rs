@@ -17,6 +17,7 @@ use setpoint_entity::{change, head, pruned, revision};
 
 use super::gaps::hash_of;
 use super::needs::needs;
+use crate::amount::counted;
 use crate::apply::{self, Channel, append, lock_head};
 use crate::database::Database;
 use crate::live::Policy as Declared;
@@ -59,10 +60,11 @@ impl Pruning {
     /// What has come of it once it is carried out, such as `12 revisions kept, 900 removed`.
     pub fn carried_out(&self) -> String {
         let kept: i64 = self.ranges.iter().filter(|it| it.is_kept()).map(Range::revisions).sum();
+        let kept = counted(kept, "revision");
         match (self.count(), &self.backup) {
-            (0, None) => format!("{kept} revisions, all kept: no verified backup holds them"),
-            (0, Some(_)) => format!("{kept} revisions, all kept"),
-            (count, _) => format!("{kept} revisions kept, {count} removed"),
+            (0, None) => format!("{kept}, all kept: no verified backup holds them"),
+            (0, Some(_)) => format!("{kept}, all kept"),
+            (count, _) => format!("{kept} kept, {count} removed"),
         }
     }
 }

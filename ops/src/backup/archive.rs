@@ -21,6 +21,9 @@ use crate::{Error, Result, hash};
 /// The largest manifest that is read.
 const MANIFEST_BYTES: u64 = BEGINNING_BYTES - tar::BLOCK_BYTES;
 
+/// What may follow the last file of a tar: its end, and what fills it to the size of a tape's block.
+const FILLED_BYTES: u64 = 20 << 10;
+
 /// What is wrong with an archive whose manifest has another hash than stands at its end.
 const NOT_THE_MANIFEST: &str = "its manifest is not the one that was written, or its end is lost";
 
@@ -94,6 +97,7 @@ impl Archive {
         if names.next().is_some() {
             return Err(other());
         }
+        refuse_more(&file, at, size_bytes, name)?;
         let (_, start, _) = places.pop().expect("there is at least the hash of the manifest");
         let mut said = vec![0; sum.len()];
         file.read_exact_at(&mut said, start).map_err(|it| failed(name, it))?;
@@ -197,8 +201,10 @@ impl Head {
             format: u32,
         }
         // A newer one may say what is not known here, so this is asked first.
-        let unlike =
-            |error: serde_json::Error| damaged(name, format!("its manifest is none: {error}"));
+        let unlike = |error: serde_json::Error| match error.is_data() {
+            true => damaged(name, format!("its manifest is none of ours: {error}")),
+            false => damaged(name, "its manifest cannot be read"),
+        };
         let Versioned { format } = serde_json::from_slice(bytes).map_err(unlike)?;
         if format > ENCRYPTED {
             let what = format!("format {format}");
@@ -213,6 +219,20 @@ impl Head {
         }
         let end = tar::padded(tar::BLOCK_BYTES + header.size_bytes);
         Ok(Self { manifest, sum: write::sum(bytes), end })
+    }
+}
+
+/// Refuses an archive that is followed by something, from `at` on: tar fills with zeros what it
+/// writes at once.
+fn refuse_more(file: &File, at: u64, size_bytes: u64, name: &str) -> Result<()> {
+    let more = || damaged(name, "something follows its end");
+    let left = size_bytes.saturating_sub(at);
+    let mut rest =
+        vec![0; usize::try_from(left).ok().filter(|_| left <= FILLED_BYTES).ok_or_else(more)?];
+    file.read_exact_at(&mut rest, at).map_err(|it| failed(name, it))?;
+    match rest.iter().all(|it| *it == 0) {
+        true => Ok(()),
+        false => Err(more()),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{Error, Result, apply, time};
 
 /// The archive that is being written.
 pub(super) const ARCHIVE: &str = "archive.tar";
+
 /// Takes a backup of the database at `location`, of this version or an older one, and reads it
 /// back. Nobody who writes waits for it. That its history is damaged is told, and no error.
 ///
@@ -47,8 +48,8 @@ pub async fn create(
         move || async move { make(&location, settings, &storage, wish, &author, now).await }
     };
     let made = in_background(making).await.map_err(Error::unwritable(storage.folder()))??;
-    let checked = made.keep(storage).await?;
-    record::keep(location, settings, &checked, Origin::Taken).await;
+    let mut checked = made.keep(storage).await?;
+    checked.recorded = record::keep(location, settings, &checked, Origin::Taken).await;
     Ok(checked)
 }
 
@@ -130,7 +131,7 @@ async fn make(
     };
     let (verified_at, manifest) = (time::stamp(now), archive.manifest);
     let verified = Verified { name, size_bytes, sha256, verified_at, manifest };
-    Ok(Made { checked: Checked { verified, problems }, work })
+    Ok(Made { checked: Checked { verified, problems, recorded: false }, work })
 }
 
 /// What [`create`] would do.

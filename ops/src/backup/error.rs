@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::amount::size;
+
 /// What can happen to a user of backups. Codes are public and never renamed.
 #[derive(Debug, Error, Diagnostic)]
 pub enum BackupError {
@@ -115,7 +117,7 @@ pub enum BackupError {
     #[diagnostic(code(backup::newer), help("nothing was changed; use that Setpoint"))]
     Newer { name: String, what: String },
 
-    #[error("{} has {free_bytes} bytes free, and {needed_bytes} are needed", folder.display())]
+    #[error("{} has {} free, and {} are needed", folder.display(), size(*free_bytes), size(*needed_bytes))]
     #[diagnostic(
         code(backup::no_room),
         help("nothing was changed; make room there, or name another folder: [backups] folder")

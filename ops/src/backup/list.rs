@@ -1,6 +1,6 @@
 //! The backups there are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
@@ -59,36 +59,33 @@ impl Listed {
     }
 }
 
-/// Every archive in `storage`, the oldest first, with what the database knows of it. Those that
-/// cannot be read come first.
+/// The archives that there are, and what the database knows of them.
+#[derive(Debug)]
+pub struct Listing {
+    /// The oldest first, after those that cannot be read.
+    pub backups: Vec<Listed>,
+    /// The names of those that are in the record, and not there.
+    pub missing: Vec<String>,
+    /// Why the record cannot be read: nothing is known of any of them then.
+    pub unknown: Option<Error>,
+}
+
+/// Every archive in `storage`, with what the database knows of it if there is one.
 ///
 /// # Errors
 ///
 /// [`Error::Unreadable`] if the folder cannot be; as [`super::Bucket`] has them.
-pub async fn list(
-    location: &Location,
-    settings: Settings,
-    storage: &Storage,
-) -> Result<Vec<Listed>> {
+pub async fn list(location: &Location, settings: Settings, storage: &Storage) -> Result<Listing> {
     let names = storage.names().await?;
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    looked(storage, names, &record::all(location, settings).await, Reached::OrTold).await
-}
-
-/// The names of those that the database has a record of, and that are not among the `listed`.
-///
-/// # Errors
-///
-/// As [`crate::database::open`] if there is a database.
-pub async fn missing(
-    location: &Location,
-    settings: Settings,
-    listed: &[Listed],
-) -> Result<Vec<String>> {
-    let known = record::read(location, settings).await?.into_iter().map(|it| it.name);
-    Ok(known.filter(|name| listed.iter().all(|it| it.name != *name)).collect())
+    let (known, unknown) = match record::read(location, settings).await {
+        Ok(known) => (known, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let backups = looked(storage, names, &known, Reached::OrTold).await?;
+    let there: HashSet<&str> = backups.iter().map(|it| it.name.as_str()).collect();
+    let missing = known.into_iter().map(|it| it.name).filter(|it| !there.contains(it.as_str()));
+    let missing = missing.collect();
+    Ok(Listing { backups, missing, unknown })
 }
 
 /// As [`list`], for who goes by what is there: one that cannot be reached may be the newest.

@@ -98,29 +98,31 @@ pub(super) enum Origin {
 }
 
 /// Writes down that a backup was read back whole: one that was found only if it is of a history
-/// that this database has had.
+/// that this database has had. Gives whether it is written down.
 pub(super) async fn keep(
     location: &Location,
     settings: Settings,
     checked: &Checked,
     origin: Origin,
-) {
+) -> bool {
     let verified = &checked.verified;
     let write = async |db: &Database| {
         let transaction = db.begin().await?;
         if origin == Origin::Found && !is_own(&transaction, &verified.manifest.epoch).await? {
             tracing::info!(backup = verified.name, "whole, and of another history: not recorded");
-            return Ok(transaction.rollback().await?);
+            transaction.rollback().await?;
+            return Ok(false);
         }
         write(&transaction, checked).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(true)
     };
     let written = match origin {
         // Before steps are taken back, and of a version that they were taken back to.
         Origin::Taken => database::using_any(location, Access::Write, settings, write).await,
         Origin::Found => database::using(location, Access::Write, settings, write).await,
     };
-    tell(&verified.name, written);
+    tell(&verified.name, written).unwrap_or_default()
 }
 
 /// Whether this database has had the history `epoch`: it is the one that it has, or that of a
@@ -203,9 +205,11 @@ pub(super) async fn forget(location: &Location, settings: Settings, name: &str) 
     tell(name, database::using(location, Access::Write, settings, write).await);
 }
 
-fn tell(name: &str, written: Result<()>) {
-    if let Err(error) = written {
-        let error = error.in_a_line();
-        tracing::warn!(backup = name, error, "a backup could not be recorded in the database");
-    }
+fn tell<T>(name: &str, written: Result<T>) -> Option<T> {
+    written
+        .inspect_err(|error| {
+            let error = error.in_a_line();
+            tracing::warn!(backup = name, error, "a backup could not be recorded in the database");
+        })
+        .ok()
 }

@@ -78,8 +78,10 @@ impl Moment {
                 (at.clone(), last.filter(|_| is_its_day || at <= made_at))
             }
         };
-        let holds =
-            format!("it holds revisions 1 to {newest}, and was made at {}", manifest.created_at);
+        let holds = format!(
+            "it holds revisions 0, which is empty, to {newest}, and was made at {}",
+            manifest.created_at
+        );
         let (found, holds) = match found {
             Some(id) if self.is_removed(db, id).await? => {
                 (None, format!("{holds}; retention has removed that moment before"))

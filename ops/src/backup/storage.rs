@@ -17,8 +17,8 @@ pub(super) const EXTENSION: &str = ".setpoint.tar";
 pub(super) const BEGINNING_BYTES: u64 = 1 << 16;
 
 /// How much is read of the end of an archive to tell whether its manifest is the one that was
-/// written: its hash is the last thing in it.
-const ENDING_BYTES: u64 = 1 << 12;
+/// written: its hash is the last thing in it, before what fills a tar.
+const ENDING_BYTES: u64 = 24 << 10;
 
 /// What an archive is called that is fetched to be read.
 const FETCHED: &str = "fetched.tar";

@@ -25,10 +25,10 @@ pub async fn verify_each<E: From<Error>>(
         Some(names) => names,
         None => {
             let listed = list(location, settings, storage).await?;
-            if listed.is_empty() {
+            if listed.backups.is_empty() {
                 return Err(Error::from(BackupError::None { place: storage.place() }).into());
             }
-            listed.into_iter().map(|it| it.name).collect()
+            listed.backups.into_iter().map(|it| it.name).collect()
         }
     };
     for name in &names {

@@ -1,6 +1,7 @@
 //! A folder to work in, beside the archives: what is in it is nobody's backup.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ impl Work {
     pub(super) fn new(folder: &Path) -> Result<Self> {
         let is_new = !folder.exists();
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(Error::unwritable(folder))?;
+        made.map_err(no_folder).map_err(Error::unwritable(folder))?;
         if is_new {
             // Nor is the folder there for good before what it lies in is on the disk.
             let parents = folder.ancestors().skip(1).filter(|it| !it.as_os_str().is_empty());
@@ -75,6 +76,16 @@ impl Drop for Work {
     fn drop(&mut self) {
         // What stays behind is cleared by the next run.
         drop(fs::remove_dir_all(&self.path));
+    }
+}
+
+/// Why there can be no folder, where the system only says that there is something.
+fn no_folder(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            io::Error::new(error.kind(), "what is there is no folder, or a link to none")
+        }
+        _ => error,
     }
 }
 

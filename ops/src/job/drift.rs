@@ -49,7 +49,8 @@ pub(super) async fn drift(
         }
     }
     let told = result.is_ok();
-    Ok(Ended { result, effect: Effect::Report { report: Box::new(report), told } })
+    let effect = Effect::Report { report: Box::new(report), told };
+    Ok(Ended { result, effect, is_final: false })
 }
 
 fn measure(report: &Report, ground: &Ground) {

@@ -23,6 +23,8 @@ pub struct Ended {
     pub result: Result<String, String>,
     /// What is written with its end.
     pub effect: Effect,
+    /// Whether it would end like this again: it has done its work, and found something wrong.
+    pub is_final: bool,
 }
 
 /// What has become of a run.
@@ -40,8 +42,18 @@ pub struct Recorded {
 const TELLS: usize = 4000;
 
 impl Ended {
+    /// It has done what it was to do, and tells `output`.
+    pub fn done(output: impl Into<String>) -> Self {
+        Self { result: Ok(output.into()), effect: Effect::Nothing, is_final: true }
+    }
+
     pub fn failed(reason: impl Into<String>) -> Self {
-        Self { result: Err(reason.into()), effect: Effect::Nothing }
+        Self { result: Err(reason.into()), effect: Effect::Nothing, is_final: false }
+    }
+
+    /// It has found something wrong, which another try would only find again.
+    pub fn found(reason: impl Into<String>) -> Self {
+        Self { is_final: true, ..Self::failed(reason) }
     }
 }
 
@@ -92,7 +104,7 @@ pub async fn finish(
         let Clocks { now, .. } = Clocks::read(&transaction, now).await?;
         ended.effect.write(&transaction, claim, now).await?;
         let is_by_cron = run.trigger == Trigger::Cron.as_str();
-        let is_again = is_by_cron && claim.attempt <= i64::from(job.retries);
+        let is_again = is_by_cron && !ended.is_final && claim.attempt <= i64::from(job.retries);
         let (state, output, error) = match &ended.result {
             Ok(output) => (State::Succeeded, Some(cut(output)), None),
             Err(error) if is_again => (State::Queued, None, Some(cut(error))),

@@ -10,6 +10,7 @@ use setpoint_importers::Limits;
 
 use super::drift::drift;
 use super::{Claim, Ended, Job, Verb};
+use crate::amount::{counted, size};
 use crate::apply::Channel;
 use crate::backup::{self, Checked, Storage, Verified, Wish};
 use crate::clock::Clocks;
@@ -131,16 +132,16 @@ pub(super) async fn carry_out(
 }
 
 fn told(output: String) -> Result<Ended> {
-    Ok(Ended { result: Ok(output), effect: Effect::Nothing })
+    Ok(Ended::done(output))
 }
 
 async fn audit_verify(store: Store<'_>) -> Result<Ended> {
     let verdict = audit::verify(&store.reader().await?).await?;
     match verdict.first_bad {
-        Some(bad) => Ok(Ended::failed(format!("revision {}: {}", bad.revision, bad.reason))),
+        Some(bad) => Ok(Ended::found(format!("revision {}: {}", bad.revision, bad.reason))),
         None => told(format!(
-            "{} revisions hold together, {} of them not sealed yet{}; the newest hash is {}",
-            verdict.revisions,
+            "the history of {} holds together, {} of them not sealed yet{}; the newest hash is {}",
+            counted(verdict.revisions, "revision"),
             verdict.unsealed,
             verdict.and_removed(),
             verdict.head_hash
@@ -155,15 +156,16 @@ async fn take_backup(ground: &Ground, job: &str, now: DateTime<Utc>) -> Result<E
     let author = Author { actor: format!("job:{job}"), reason: None };
     let made = backup::create(location, *settings, backups, wish, &author, now).await?;
     let Verified { name, manifest, size_bytes, .. } = &made.verified;
-    let revision = manifest.revision;
-    let odd = match &made.problems {
-        None => "; its history is long, and left to verify-backups".to_owned(),
-        Some(_) => damaged_history(&made).map_or_else(String::new, |it| format!("; {it}")),
-    };
-    told(format!("{name}: revision {revision}, {size_bytes} bytes, read back whole{odd}"))
+    let (revision, size) = (manifest.revision, size(*size_bytes));
+    let taken = format!("{name}: revision {revision}, {size}, read back whole");
+    match (&made.problems, damaged_history(&made)) {
+        (None, _) => told(format!("{taken}; its history is long, and left to verify-backups")),
+        (Some(_), None) => told(taken),
+        (Some(_), Some(damaged)) => Ok(Ended::found(format!("{damaged}; {taken}"))),
+    }
 }
 
-/// What is told of a backup that was taken of a damaged history, in the log too.
+/// What is told of a backup of a damaged history, in the log too.
 fn damaged_history(checked: &Checked) -> Option<String> {
     let (name, problem) = (&checked.verified.name, checked.problems.as_ref()?.first()?);
     tracing::warn!(backup = name, problem, "a backup holds a damaged history");
@@ -172,22 +174,22 @@ fn damaged_history(checked: &Checked) -> Option<String> {
 
 async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
     let Ground { location, settings, backups, .. } = ground;
-    let (mut bad, mut odd) = (Vec::new(), String::new());
+    let (mut bad, mut is_final) = (Vec::new(), true);
     let told_of = |name: &str, checked: Result<Checked>| {
         match checked {
-            Ok(checked) => {
-                if let Some(damaged) = damaged_history(&checked) {
-                    odd.push_str(&format!("; {damaged}"));
-                }
+            Ok(checked) => bad.extend(damaged_history(&checked)),
+            Err(error) => {
+                // Another try may find it whole.
+                is_final &= error.damage().is_some();
+                bad.push(format!("{name}: {}", error.in_a_line()));
             }
-            Err(error) => bad.push(format!("{name}: {}", error.in_a_line())),
         }
         Ok::<(), Error>(())
     };
     let count = backup::verify_each(location, *settings, backups, None, || now, told_of).await?;
     match bad.is_empty() {
-        true => told(format!("{count} backups, each read back whole{odd}")),
-        false => Ok(Ended::failed(bad.join("; "))),
+        true => told(format!("{}, each read back whole", counted(count, "backup"))),
+        false => Ok(Ended { is_final, ..Ended::failed(bad.join("; ")) }),
     }
 }
 
@@ -235,7 +237,7 @@ async fn prune_backups(ground: &Ground, policy: &Policy, now: DateTime<Utc>) -> 
     let removed: Vec<_> =
         decided.iter().filter(|it| !it.is_kept()).map(|it| it.name.as_str()).collect();
     Ok(match removed.is_empty() {
-        true => format!("{} backups, all kept", decided.len()),
+        true => format!("{}, all kept", counted(decided.len(), "backup")),
         false => {
             let kept = decided.len() - removed.len();
             format!("backups: {kept} kept, removed {}", removed.join(", "))
@@ -259,7 +261,7 @@ async fn expiring(store: Store<'_>, now: DateTime<Utc>) -> Result<Ended> {
         true => "nothing had to be undone".to_owned(),
         false => format!("undone: {}", undone.join("; ")),
     };
-    Ok(Ended { result: Ok(format!("{expired}; {undone}")), effect: Effect::Expire })
+    Ok(Ended { effect: Effect::Expire, ..Ended::done(format!("{expired}; {undone}")) })
 }
 
 async fn reseed_check(store: Store<'_>, ground: &Ground) -> Result<Ended> {
@@ -272,7 +274,7 @@ async fn reseed_check(store: Store<'_>, ground: &Ground) -> Result<Ended> {
         .map(|it| format!("{} of {}", it.path, it.namespace))
         .collect();
     match new.is_empty() {
-        true => told(format!("{} sources, all as they were imported", listed.len())),
+        true => told(format!("{}, all as imported", counted(listed.len(), "source"))),
         false => told(format!("an update is available: {}", new.join(", "))),
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::Shared;
 use super::follow::{SHORTEST_PAUSE, WRITER_LOOKS};
+use crate::database::beside;
 
 /// Watches a database and its `-wal`, each for one write: a transaction writes many pages, and to
 /// be told of each costs those who write a tenth of their time.
@@ -24,14 +25,12 @@ pub(super) struct FileEvents {
 impl FileEvents {
     /// Begins to watch the folder of the database at `path`, for files that are made or exchanged.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let mut wal = path.as_os_str().to_owned();
-        wal.push("-wal");
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
         let inotify = Inotify::init()?;
         let exchanged = WatchMask::CREATE | WatchMask::MOVED_TO;
         inotify.watches().add(folder.unwrap_or(Path::new(".")), exchanged)?;
         let events = inotify.into_event_stream([0; 4096])?;
-        Ok(Self { events, paths: [path.to_owned(), wal.into()] })
+        Ok(Self { events, paths: [path.to_owned(), beside(path, "-wal")] })
     }
 
     /// Gives `hint`s for as long as it is let.

@@ -20,6 +20,9 @@ fn a_database_of_an_older_version_is_backed_up_as_it_is_and_restores_into_this_o
     world.ok(&["database", "down", "--steps", "2", "--yes"]);
     let before = settings(world);
     world.ok(&["backup", "create", "old"]);
+    let listed = world.run(&["backup", "list"]).stderr;
+    assert!(listed.starts_with("what is known of them cannot be told: "), "{listed}");
+    assert!(listed.ends_with("was made by an older Setpoint: it is 2 steps behind\n"), "{listed}");
     world.ok(&["database", "up"]);
     world.ok(&["set", "new", "true"]);
 

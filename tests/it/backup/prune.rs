@@ -125,13 +125,15 @@ fn what_was_taken_of_a_damaged_history_says_so_and_removes_no_sound_one(world: &
     world.sql("UPDATE change SET after = '9' WHERE revision = 2");
     let edited = "revision 2: it or its changes were edited";
 
-    let made = world.json(&["backup", "create", "first"]);
-    let ran = world.json(&["jobs", "run", "nightly"]);
+    let made = world.run(&["backup", "create", "first", "--json"]);
+    let ran = world.run(&["jobs", "run", "nightly", "--json"]);
 
+    assert_eq!([made.status, ran.status], [1, 1]);
+    let [made, ran] = [made, ran].map(|it| it.stdout.parse::<Value>().unwrap());
     assert_eq!(made["problems"][1], edited, "{made}");
-    let output = text(&ran["output"]);
-    let nightly = output.split(':').next().unwrap();
-    assert!(output.contains(&format!("; the history in {nightly} is damaged: ")), "{output}");
+    let said = text(&ran["error"]);
+    let nightly = said.strip_prefix("the history in ").unwrap().split(' ').next().unwrap();
+    assert!(said.contains(&format!("{nightly}: revision ")), "{said}");
     let state = |name: &str| {
         let listed = world.ok(&["backup", "list"]);
         let line = listed.lines().find(|it| it.starts_with(name)).unwrap().to_owned();
@@ -139,7 +141,8 @@ fn what_was_taken_of_a_damaged_history_says_so_and_removes_no_sound_one(world: &
     };
     assert_eq!(["sound", "first", nightly].map(state), [false, true, true]);
     // Reading it back again finds the same.
-    world.ok(&["backup", "verify", "--all"]);
+    let refused = world.refusal(&["backup", "verify", "--all"]);
+    assert!(refused.contains("the history in 2 of 3 backups is damaged"), "{refused}");
     let pruned = decided(&world.json(&["backup", "prune", "--yes"])).replace(nightly, "nightly");
     assert_snapshot!(pruned, @r#"
     nightly ["last backup","newest backup"]

@@ -42,8 +42,11 @@ fn what_another_database_keeps_in_the_same_folder_stays_and_takes_no_place(world
     world.ok(&["backup", "create", "two"]);
     theirs(world);
 
-    assert_eq!(world.run(&["backup", "verify", "--all"]).status, 0);
+    let verified = world.run(&["backup", "verify", "--all"]);
 
+    assert_eq!(verified.status, 0);
+    let said = "theirs is not in the record of this database, as its history is not\n";
+    assert_eq!(verified.stderr, said);
     assert_snapshot!(reasons(world), @r#"
     theirs ["unknown to this database"]
     two ["last backup","newest backup","newest verified backup"]
@@ -59,8 +62,11 @@ fn what_was_restored_from_is_not_taken_for_ones_own(world: &World) {
     world.write("setpoint.toml", KEEP_ONE);
     world.ok(&["backup", "create", "one"]);
 
-    assert_eq!(world.run(&["backup", "verify", "--all"]).status, 0);
+    let verified = world.run(&["backup", "verify", "--all"]);
 
+    assert_eq!(verified.status, 0);
+    let said = "theirs is not in the record of this database, as its history is not\n";
+    assert_eq!(verified.stderr, said);
     assert_snapshot!(reasons(world), @r#"
     one ["last backup","newest backup","newest verified backup"]
     theirs ["unknown to this database"]

@@ -11,6 +11,7 @@ on_both![
     a_run_whose_instance_died_is_taken_over_and_who_comes_back_records_nothing,
     a_run_that_kills_whoever_runs_it_is_abandoned,
     what_failed_is_tried_again_later_and_later,
+    what_was_found_is_not_tried_again,
     a_run_that_goes_on_has_the_next_skipped_or_wait,
     missed_runs_are_as_the_policy_says,
     other_times_of_a_job_begin_when_they_are_declared,
@@ -76,6 +77,15 @@ fn what_failed_is_tried_again_later_and_later(world: &World) {
     assert_eq!(jobs.end(&third, &failed, 3), Some(State::Failed));
     assert_eq!(jobs.tick(30, 0), None);
     assert_snapshot!(runs(world), @"1: failed, no luck");
+}
+
+fn what_was_found_is_not_tried_again(world: &World) {
+    let jobs = Jobs::of(world, job(|it| it.retries = Some(2)));
+    let claim = jobs.tick(1, 0).unwrap();
+
+    assert_eq!(jobs.end(&claim, &Ended::found("it was edited"), 1), Some(State::Failed));
+
+    assert_snapshot!(runs(world), @"1: failed, it was edited");
 }
 
 fn a_run_that_goes_on_has_the_next_skipped_or_wait(world: &World) {

@@ -35,7 +35,10 @@ fn a_run_by_hand_is_recorded_with_what_it_told(world: &World) {
     ready(world, NIGHT).migrate("a: 1\n");
     let told = world.ok(&["jobs", "run", "night"]);
 
-    assert!(told.starts_with("1 revisions hold together, 0 of them not sealed yet"), "{told}");
+    assert!(
+        told.starts_with("the history of 1 revision holds together, 0 of them not sealed yet"),
+        "{told}"
+    );
     let history = world.json(&["jobs", "history", "night"]);
     let fields = ["job", "trigger", "verb", "state", "attempt", "error", "note"];
     let run = fields.map(|it| history[0][it].to_string()).join(" ");
@@ -44,7 +47,7 @@ fn a_run_by_hand_is_recorded_with_what_it_told(world: &World) {
     assert_eq!(world.json(&["jobs", "list"])[0]["last"]["state"], "succeeded");
     for table in [world.ok(&["jobs", "list"]), world.ok(&["jobs", "history"])] {
         let row = table.lines().nth(1).unwrap();
-        let columns = row.find("1 revisions hold together").unwrap_or(row.len());
+        let columns = row.find("the history of 1 revision holds together").unwrap_or(row.len());
         assert!(row.contains("succeeded") && columns <= 80, "{table}");
     }
     assert_eq!((world.revision(), world.run(&["verify"]).status), (1, 0));
@@ -101,9 +104,9 @@ fn each_verb_can_be_run(world: &World) {
     assert_snapshot!(told.concat(), @r"
     0 out of line, 0 of them new, 0 ignored; files compared: 1
     0 ignored drifts removed, over for 30 days; 0 tokens have expired and are refused; nothing had to be undone
-    1 sources, all as they were imported
-    1 backups, all kept
-    1 backups, each read back whole
+    1 source, all as imported
+    1 backup, all kept
+    1 backup, each read back whole
     ");
     assert_eq!(world.get("a"), "1");
 }
