@@ -11,6 +11,7 @@ mod background;
 pub mod backup;
 pub mod confirm;
 pub mod database;
+pub mod doctor;
 pub mod drift;
 pub mod edit;
 pub mod expire;

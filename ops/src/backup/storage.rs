@@ -53,8 +53,12 @@ impl Storage {
         Self { encryption, ..self }
     }
 
-    pub(super) fn encryption(&self) -> Option<&Encryption> {
+    pub(crate) fn encryption(&self) -> Option<&Encryption> {
         self.encryption.as_ref()
+    }
+
+    pub(crate) fn has_bucket(&self) -> bool {
+        self.bucket.is_some()
     }
 
     /// The folder to work in.
@@ -75,7 +79,7 @@ impl Storage {
     /// # Errors
     ///
     /// As [`Bucket`] has them.
-    pub async fn reach(&self) -> Result<()> {
+    pub(crate) async fn reach(&self) -> Result<()> {
         match &self.bucket {
             None => Ok(()),
             Some(bucket) => bucket.has("-").await.map(drop),

@@ -1,0 +1,46 @@
+//! Looking for what is wrong before it hurts. Each look gives what it found: what is well too.
+//! Nothing is mended here.
+
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use serde::Serialize;
+
+mod database;
+mod storage;
+
+pub use database::database;
+pub use storage::storage;
+
+/// Something that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    pub check: &'static str,
+    pub ok: bool,
+    /// What it is, or what is wrong and what to do.
+    pub says: String,
+}
+
+impl Check {
+    pub fn well(check: &'static str, says: impl Into<String>) -> Self {
+        Self { check, ok: true, says: says.into() }
+    }
+
+    pub fn wrong(check: &'static str, says: impl Into<String>) -> Self {
+        Self { check, ok: false, says: says.into() }
+    }
+
+    pub fn failed(check: &'static str, error: &impl Diagnostic) -> Self {
+        let help = error.help().map(|it| format!("; {it}")).unwrap_or_default();
+        Self::wrong(check, format!("{error}{help}"))
+    }
+}
+
+/// The files of sources that cannot be found.
+pub fn sources(paths: impl IntoIterator<Item = PathBuf>) -> Vec<Check> {
+    let missing = paths.into_iter().filter_map(|path| {
+        let error = std::fs::metadata(&path).err()?;
+        Some(Check::wrong("source", format!("{}: {error}", path.display())))
+    });
+    missing.collect()
+}

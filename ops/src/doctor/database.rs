@@ -1,0 +1,99 @@
+//! What the database itself tells.
+
+use chrono::{DateTime, Utc};
+use sea_orm::DatabaseTransaction;
+
+use super::Check;
+use crate::confirm::waiting;
+use crate::database::{self, Location, Settings};
+use crate::setting::{is_of_user, layers};
+use crate::source::imported;
+use crate::{Result, audit};
+
+/// Looks at the database at `location`, all of it as of one moment. `declared` are the layers of a
+/// namespace.
+pub async fn database(
+    location: &Location,
+    settings: Settings,
+    declared: impl Fn(&str) -> Vec<String>,
+    now: DateTime<Utc>,
+) -> Vec<Check> {
+    let look = async |db: &DatabaseTransaction| {
+        let mut checks = vec![Check::well("database", location.name())];
+        // Where one thing cannot be read, what follows tells nothing any more.
+        if let Err(error) = look(db, &declared, now, &mut checks).await {
+            checks.push(Check::failed("database", &error.at(&location.name())));
+        }
+        Ok(checks)
+    };
+    let looked = database::reading(location, settings, look).await;
+    looked.unwrap_or_else(|error| vec![Check::failed("database", &error)])
+}
+
+async fn look(
+    db: &DatabaseTransaction,
+    declared: &impl Fn(&str) -> Vec<String>,
+    now: DateTime<Utc>,
+    checks: &mut Vec<Check>,
+) -> Result<()> {
+    checks.push(history(db).await?);
+    checks.extend(undeclared(db, declared).await?);
+    checks.extend(unconfirmed(db, now).await?);
+    checks.extend(sources(db).await?);
+    Ok(())
+}
+
+async fn history(db: &DatabaseTransaction) -> Result<Check> {
+    let verdict = audit::verify(db).await?;
+    Ok(match verdict.first_bad {
+        None => Check::well("history", format!("{} revisions hold together", verdict.revisions)),
+        Some(it) => Check::wrong("history", format!("revision {}: {}", it.revision, it.reason)),
+    })
+}
+
+/// The layers that nobody reads.
+async fn undeclared(
+    db: &DatabaseTransaction,
+    declared: &impl Fn(&str) -> Vec<String>,
+) -> Result<Vec<Check>> {
+    let found = layers(db).await?.into_iter();
+    let unknown = found
+        .filter(|(namespace, layer)| !declared(namespace).contains(layer) && !is_of_user(layer));
+    let check = |(namespace, layer): (String, String)| {
+        let says = format!("{namespace} has settings in `{layer}`, which is not declared");
+        Check::wrong("layer", says)
+    };
+    Ok(unknown.map(check).collect())
+}
+
+async fn unconfirmed(db: &DatabaseTransaction, now: DateTime<Utc>) -> Result<Vec<Check>> {
+    let waiting = waiting(db).await?;
+    let check = waiting.iter().map(|it| match it.is_over(now) {
+        false => {
+            let says = format!("revision {} waits until {}", it.revision, it.until);
+            Check::well("unconfirmed", says)
+        }
+        true => {
+            let says = format!(
+                "revision {} is to be undone since {}, and no service does: start `setpoint \
+                 serve`, or change something",
+                it.revision, it.until
+            );
+            Check::wrong("unconfirmed", says)
+        }
+    });
+    Ok(check.collect())
+}
+
+async fn sources(db: &DatabaseTransaction) -> Result<Vec<Check>> {
+    let imported = imported(db).await?;
+    let check = imported.iter().map(|it| Check {
+        check: "imported",
+        ok: it.open_conflicts == 0,
+        says: format!(
+            "{} into {}, version {} at revision {}, {} conflicts open",
+            it.path, it.namespace, it.version, it.revision, it.open_conflicts
+        ),
+    });
+    Ok(check.collect())
+}

@@ -1,0 +1,48 @@
+//! Whether backups could be taken, and read back.
+
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+
+use super::Check;
+use crate::backup::{Encryption, Storage};
+
+/// Looks at the folder of backups, at the bucket if there is one, and at the key of those that are
+/// encrypted.
+pub async fn storage(storage: &Storage) -> Vec<Check> {
+    let mut checks = vec![folder(storage.folder())];
+    if storage.has_bucket() {
+        checks.push(bucket(storage).await);
+    }
+    checks.extend(storage.encryption().map(encryption));
+    checks
+}
+
+fn folder(folder: &Path) -> Check {
+    // It is made when it is needed, in what is there of its path.
+    let nearest = folder.ancestors().find(|it| it.exists()).filter(|it| !it.as_os_str().is_empty());
+    let nearest = nearest.unwrap_or(Path::new("."));
+    let says = match access(nearest, Access::WRITE_OK | Access::EXEC_OK) {
+        _ if !nearest.is_dir() => format!("{} is no folder", nearest.display()),
+        Err(error) => format!("{} cannot be written to: {error}", nearest.display()),
+        Ok(()) => return Check::well("backups", folder.display().to_string()),
+    };
+    Check::wrong("backups", says)
+}
+
+async fn bucket(storage: &Storage) -> Check {
+    match storage.reach().await {
+        Ok(()) => Check::well("bucket", storage.place()),
+        Err(error) => Check::failed("bucket", &error),
+    }
+}
+
+fn encryption(encryption: &Encryption) -> Check {
+    match encryption.refuse_without_key() {
+        Ok(()) => {
+            let recipients = encryption.recipients.iter().map(ToString::to_string);
+            Check::well("encryption", recipients.collect::<Vec<_>>().join(", "))
+        }
+        Err(error) => Check::failed("encryption", &error),
+    }
+}
