@@ -116,10 +116,7 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
                     match reload(&started, &running, &scheduled, is_local).await {
                         Err(report) => {
                             running.stays_as_it_was();
-                            tracing::error!(error = %report, "the configuration stays as it was");
-                            console::tell(format_args!(
-                                "the configuration stays as it was: {report}"
-                            ));
+                            tell_faults(&report);
                         }
                         Ok(again) => {
                             let waiting = needs_restart(&started.loaded, &again.loaded);
@@ -182,6 +179,24 @@ async fn reload(
     running.reconfigure(setup, policy).await?;
     scheduled.reconfigure(jobs);
     Ok(again)
+}
+
+/// Says that a configuration is not taken, and everything that is wrong with it.
+fn tell_faults(report: &miette::Report) {
+    tracing::error!(error = %report, "the configuration stays as it was");
+    console::tell(format_args!("the configuration stays as it was: {report}"));
+    for fault in faults(report.as_ref()) {
+        let help = fault.help().map(|it| it.to_string());
+        tracing::error!(%fault, help, "this is wrong in the configuration");
+    }
+}
+
+/// What `error` consists of: itself, or each of those that it holds.
+fn faults(error: &dyn Diagnostic) -> Vec<&dyn Diagnostic> {
+    match error.related() {
+        Some(related) => related.flat_map(faults).collect(),
+        None => vec![error],
+    }
 }
 
 /// What of `again` cannot be taken while the service runs that was `started`, if it is another.

@@ -108,6 +108,26 @@ fn a_configuration_that_cannot_be_read_leaves_the_service_as_it_was() {
 }
 
 #[test]
+fn each_fault_of_a_configuration_that_is_not_taken_is_named() {
+    let world = World::sqlite();
+    let server = Server::start(ready(&world));
+    let jobs = "[[job]]\nname = 'night'\ncron = '61 3 * * *'\nverb = 'backup'\n\
+                [[job]]\nname = 'day'\ncron = '@daily'\nverb = 'fly'\n";
+    let wider = CONFIGURATION.replace("'site'", "'site', 'top'");
+    world.write("setpoint.toml", format!("{wider}\n{jobs}"));
+
+    server.signal("HUP");
+
+    server.wait_for("the configuration stays as it was");
+    server.wait_for("`job night: cron` in setpoint.toml: ");
+    server.wait_for("`job day: verb` in setpoint.toml: `fly` is nothing that a job can do");
+    server.wait_for("there are audit-verify, backup, ");
+    let put =
+        |layer: &str| server.put(&format!("/api/settings/a.k0?layer={layer}"), r#"{"value": "y"}"#);
+    assert_eq!((put("site").status, put("top").status), (200, 404));
+}
+
+#[test]
 fn what_needs_a_restart_is_named_and_the_rest_is_taken() {
     let world = World::sqlite();
     let server = Server::start(ready(&world));
