@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
-use setpoint_client::Service;
-use setpoint_client::types::{Readiness, ReadyPart};
+use setpoint_client::types::{Problem, Readiness, ReadyPart};
+use setpoint_client::{ClientError, Service};
 
 use super::{Context, Exit};
 use crate::config::Config;
@@ -13,7 +13,8 @@ use crate::console;
 /// Ask a running service whether it is well; exits with 1 if it is not, or nothing answers
 ///
 /// It asks /health and /ready, and no database: for containers and scripts that have no other
-/// program to ask with.
+/// program to ask with. A token that is refused is told on stderr; whether the service is well does
+/// not depend on it.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Where the service is, as in http://127.0.0.1:8080 [default: where `serve` would listen]
@@ -30,9 +31,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let url = args.url.unwrap_or_else(|| own(&context.loaded.config));
+    let has_token = args.token.is_some();
     let service = Service::new(&url, args.token)?.with_timeout(PATIENCE);
     let _: Value = service.get("/health").await?;
     let readiness = service.ready().await?;
+    // It tells more to whom it knows.
+    if has_token && readiness.news.detail.is_none() {
+        tell_refused(&service).await;
+    }
 
     if context.json {
         #[derive(Serialize)]
@@ -46,6 +52,18 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
         console::show(text(service.url(), &readiness))?;
     }
     Ok(if readiness.is_ready() { Exit::Done } else { Exit::Failed })
+}
+
+/// Says why the token is refused: what answers everybody does not.
+async fn tell_refused(service: &Service) {
+    let asked = service.get::<Value>("/api/revisions?limit=1").await;
+    if let Err(ClientError::Refused { problem, help }) = asked
+        && problem.status == 401
+    {
+        let Problem { detail, code, .. } = *problem;
+        let help = help.map(|it| format!("; {it}")).unwrap_or_default();
+        console::tell(format_args!("the token was refused: {detail} ({code}){help}"));
+    }
 }
 
 fn text(url: &str, readiness: &Readiness) -> String {

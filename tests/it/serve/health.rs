@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use insta::assert_snapshot;
+
 use super::{Server, eventually};
 use crate::world::{World, free_address};
 
@@ -50,5 +52,27 @@ fn without_an_address_the_service_of_the_configuration_is_asked() {
     for ran in [well, every] {
         let told = format!("http://127.0.0.1:{port}: ready, revision 1\n");
         assert!(ran.status == 0 && ran.stdout.starts_with(&told), "{ran}");
+    }
+}
+
+#[test]
+fn a_token_that_is_refused_is_told_and_the_service_is_as_well_as_it_is() {
+    let world = World::sqlite();
+    world.migrate("a: 1\n");
+    let token = world.ok(&["token", "create", "ops", "--role", "viewer"]).trim().to_owned();
+    let old = world.ok(&["token", "create", "old", "--role", "viewer"]).trim().to_owned();
+    world.ok(&["token", "revoke", "old", "--yes"]);
+    let server = Server::start(&world);
+    let ask = |token: &str| world.run(&["health", "--url", &server.url(), "--token", token]);
+
+    let (known, revoked, bad) = (ask(&token), ask(&old), ask("bad"));
+
+    assert_eq!((known.status, known.stderr.as_str()), (0, ""));
+    assert!(known.stdout.contains("snapshot: ok, compared "), "{known}");
+    let told = "the token was refused: token `old` was revoked at ";
+    assert!(revoked.stderr.starts_with(told), "{revoked}");
+    assert_snapshot!(bad.stderr, @"the token was refused: this is no token (token::malformed); a token is `sp_` and 36 letters and digits; was all of it copied, and nothing else?");
+    for ran in [revoked, bad] {
+        assert!(ran.status == 0 && ran.stdout.contains("snapshot: ok\n"), "{ran}");
     }
 }
