@@ -14,7 +14,10 @@ use owo_colors::{OwoColorize as _, Stream, Style};
 use serde::Serialize;
 use setpoint_importers::ImportError;
 use setpoint_ops::Error;
-use unicode_width::UnicodeWidthStr as _;
+
+mod table;
+
+pub(crate) use table::{table, table_of_lines, table_with_text};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,31 +147,6 @@ fn faults(error: &ImportError) -> Vec<Fault> {
 /// `text` in `style` where standard output shows colours.
 pub(crate) fn paint(text: &str, style: Style) -> String {
     text.if_supports_color(Stream::Stdout, |text| text.style(style)).to_string()
-}
-
-/// A table with a head, a line a row; cut to the width of a terminal where there is one.
-pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let widths: Vec<usize> = (0..head.len())
-        .map(|at| {
-            let cells = rows.iter().map(|row| row[at].width());
-            cells.chain([head[at].width()]).max().unwrap_or_default()
-        })
-        .collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded = cells.zip(&widths).map(|(cell, width)| {
-            let padding = width.saturating_sub(cell.width());
-            format!("{cell}{:padding$}", "")
-        });
-        fitted(padded.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    let head: Vec<String> = head.iter().map(|it| it.to_uppercase()).collect();
-    let head = line(&mut head.iter().map(String::as_str));
-    let mut text = paint(&head, Style::new().bold()) + "\n";
-    for row in rows {
-        text.push_str(&line(&mut row.iter().map(String::as_str)));
-        text.push('\n');
-    }
-    text
 }
 
 /// `line`, cut to the width of a terminal on standard output.

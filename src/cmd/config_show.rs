@@ -30,6 +30,7 @@ pub(super) fn run(context: &Context, command: Command) -> miette::Result<Exit> {
         return Ok(Exit::Done);
     }
     let rows = values.into_iter().map(|it| vec![it.key, it.value.to_string(), it.from]);
-    console::show(console::table(&["key", "value", "from"], &rows.collect::<Vec<_>>()))?;
+    let rows: Vec<_> = rows.collect();
+    console::show(console::table_with_text(1, &["key", "value", "from"], &rows))?;
     Ok(Exit::Done)
 }

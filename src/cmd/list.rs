@@ -87,5 +87,8 @@ pub(super) fn table(settings: &[Setting]) -> String {
             it.revision.to_string(),
         ]
     });
-    console::table(&["key", "value", "type", "layer", "revision"], &rows.collect::<Vec<_>>())
+    console::table_of_lines(
+        &["key", "value", "type", "layer", "revision"],
+        &rows.collect::<Vec<_>>(),
+    )
 }
