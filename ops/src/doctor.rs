@@ -7,9 +7,11 @@ use miette::Diagnostic;
 use serde::Serialize;
 
 mod database;
+mod jobs;
 mod storage;
 
 pub use database::database;
+pub use jobs::webhooks;
 pub use storage::storage;
 
 /// Something that was looked at.

@@ -35,6 +35,7 @@ mod past;
 mod pause;
 mod run;
 mod runner;
+mod trouble;
 mod work;
 
 pub use claim::{Claim, Holder, consider, tick};
@@ -45,6 +46,7 @@ pub use hand::{Ran, run_now};
 pub use list::{Listed, Run, history, list, named, older};
 pub use pause::{pause, resume};
 pub use runner::{Clock, Scheduler, Setup, start};
+pub(crate) use trouble::{Trouble, troubles};
 pub use work::{Effect, Ground, Store};
 
 /// A declared job.

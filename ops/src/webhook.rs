@@ -35,13 +35,23 @@ impl Webhook {
         Ok(Self(text.to_owned()))
     }
 
+    /// Looks whether it leads somewhere that is allowed, and sends nothing; paths of references are
+    /// relative to `root`.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not, for people.
+    pub fn check(&self, hosts: &[String], root: &Path) -> Result<(), String> {
+        self.url(hosts, root).map(drop)
+    }
+
     /// Sends `body`; paths of references are relative to `root`.
     ///
     /// # Errors
     ///
     /// Why it did not arrive, for people.
     pub async fn send(&self, body: &Value, hosts: &[String], root: &Path) -> Result<(), String> {
-        let url = url(&self.resolved(root)?, hosts)?;
+        let url = self.url(hosts, root)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         // Another part of the program may have chosen one.
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -57,6 +67,10 @@ impl Webhook {
             Err(error) if error.is_connect() => Err(format!("{host} cannot be reached")),
             Err(_) => Err(format!("{host} broke off")),
         }
+    }
+
+    fn url(&self, hosts: &[String], root: &Path) -> Result<Url, String> {
+        url(&self.resolved(root)?, hosts)
     }
 
     fn resolved(&self, root: &Path) -> Result<String, String> {

@@ -1,11 +1,12 @@
 use chrono::Utc;
 use setpoint_ops::amount::counted;
 use setpoint_ops::doctor::{self, Check};
+use setpoint_ops::job::Job;
 
 use super::{Context, Exit};
 use crate::console;
 
-/// Look for what is wrong before it hurts: configuration, database, files, folders
+/// Look for what is wrong before it hurts: configuration, database, jobs, files, folders
 ///
 /// Exits with 1 if anything is.
 #[derive(clap::Args)]
@@ -13,11 +14,12 @@ pub(super) struct Args {}
 
 pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
     let mut checks = declared(context);
-    checks.extend(jobs(context));
+    let (jobs, found) = jobs(context);
+    checks.extend(found);
     checks.extend(doctor::storage(&context.loaded.storage()).await);
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let layers = |namespace: &str| context.loaded.scope(namespace).layers;
-    checks.extend(doctor::database(&location, settings, layers, Utc::now()).await);
+    checks.extend(doctor::database(&location, settings, layers, &jobs, Utc::now()).await);
 
     let failed = checks.iter().any(|it| !it.ok);
     if context.json {
@@ -45,13 +47,20 @@ fn declared(context: &Context) -> Vec<Check> {
     checks
 }
 
-fn jobs(context: &Context) -> Vec<Check> {
+/// The jobs, and what is to be said of how they are declared.
+fn jobs(context: &Context) -> (Vec<Job>, Vec<Check>) {
     match context.loaded.jobs() {
-        Ok(jobs) if jobs.is_empty() => Vec::new(),
+        Ok(jobs) if jobs.is_empty() => (jobs, Vec::new()),
         Ok(jobs) => {
             let says = format!("{} declared", counted(jobs.len(), "job"));
-            vec![Check::well("jobs", says)]
+            let mut checks = vec![Check::well("jobs", says)];
+            let hosts = &context.loaded.config.jobs.webhook_hosts;
+            checks.extend(doctor::webhooks(&jobs, hosts, &context.loaded.root));
+            (jobs, checks)
         }
-        Err(error) => error.each().iter().map(|it| Check::failed("jobs", it)).collect(),
+        Err(error) => {
+            let wrong = error.each().iter().map(|it| Check::failed("jobs", it));
+            (Vec::new(), wrong.collect())
+        }
     }
 }

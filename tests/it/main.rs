@@ -33,6 +33,7 @@ mod bad_input;
 mod confirm;
 mod data;
 mod data_history;
+mod doctor;
 mod documents;
 mod dry_run;
 mod edit;

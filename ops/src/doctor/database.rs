@@ -4,25 +4,28 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 
 use super::Check;
+use super::jobs::runs;
 use crate::confirm::waiting;
 use crate::database::{self, Location, Settings};
+use crate::job::Job;
 use crate::setting::{is_of_user, layers};
 use crate::source::imported;
 use crate::{Result, audit};
 
-/// Looks at the database at `location`, all of it as of one moment. `declared` are the layers of a
-/// namespace.
+/// Looks at the database at `location`, all of it as of one moment, and at what it tells of `jobs`.
+/// `declared` are the layers of a namespace.
 pub async fn database(
     location: &Location,
     settings: Settings,
     declared: impl Fn(&str) -> Vec<String>,
+    jobs: &[Job],
     now: DateTime<Utc>,
 ) -> Vec<Check> {
     let look = async |db: &DatabaseTransaction| {
-        let mut checks = vec![Check::well("database", location.name())];
+        let (mut checks, place) = (Vec::new(), location.name());
         // Where one thing cannot be read, what follows tells nothing any more.
-        if let Err(error) = look(db, &declared, now, &mut checks).await {
-            checks.push(Check::failed("database", &error.at(&location.name())));
+        if let Err(error) = look(db, &place, &declared, jobs, now, &mut checks).await {
+            checks.push(Check::failed("database", &error.at(&place)));
         }
         Ok(checks)
     };
@@ -32,14 +35,18 @@ pub async fn database(
 
 async fn look(
     db: &DatabaseTransaction,
+    place: &str,
     declared: &impl Fn(&str) -> Vec<String>,
+    jobs: &[Job],
     now: DateTime<Utc>,
     checks: &mut Vec<Check>,
 ) -> Result<()> {
+    checks.push(Check::well("database", place));
     checks.push(history(db).await?);
     checks.extend(undeclared(db, declared).await?);
     checks.extend(unconfirmed(db, now).await?);
     checks.extend(sources(db).await?);
+    checks.extend(runs(db, jobs, now).await?);
     Ok(())
 }
 

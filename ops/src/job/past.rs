@@ -13,7 +13,7 @@ use crate::Result;
 use crate::clock::latest;
 
 /// More failures than these are not counted.
-const COUNTED: u64 = 1000;
+pub(super) const COUNTED: u64 = 1000;
 /// Runs of a job that are remembered.
 const REMEMBERED: u64 = 5000;
 
@@ -45,13 +45,27 @@ pub(super) async fn failing(
     job: &str,
     now: DateTime<Utc>,
 ) -> Result<u64> {
+    Ok(failures(db, job, now).await?.len() as u64)
+}
+
+/// The times of the runs of `job` that have failed since one succeeded, the newest first: of
+/// [`COUNTED`] at most.
+///
+/// # Errors
+///
+/// [`crate::Error::Database`].
+pub(super) async fn failures(
+    db: &impl ConnectionTrait,
+    job: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>> {
     // Both read the end of the primary key, however many runs there are before it.
     let success = newest(db, job, Some(State::Succeeded), now).await?;
     let mut failed = of(job).filter(runs::Column::ScheduledFor.lte(latest(now)));
     if let Some(success) = success {
         failed = failed.filter(runs::Column::ScheduledFor.gt(success.scheduled_for));
     }
-    let failed: Vec<String> = failed
+    let failed = failed
         .select_only()
         .column(runs::Column::ScheduledFor)
         .filter(runs::Column::State.is_in([State::Failed, State::Abandoned].map(State::as_str)))
@@ -60,7 +74,7 @@ pub(super) async fn failing(
         .into_tuple()
         .all(db)
         .await?;
-    Ok(failed.len() as u64)
+    Ok(failed)
 }
 
 /// Takes away what is too old to be remembered. It reads as much as is remembered.
