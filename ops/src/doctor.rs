@@ -14,6 +14,10 @@ pub use database::database;
 pub use jobs::webhooks;
 pub use storage::storage;
 
+/// Whoever only looks does not ask whether something was changed.
+const NOTHING_WAS: [&str; 3] =
+    ["nothing was changed; ", "nothing was done; ", "; nothing was done"];
+
 /// Something that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
@@ -34,6 +38,7 @@ impl Check {
 
     pub fn failed(check: &'static str, error: &impl Diagnostic) -> Self {
         let help = error.help().map(|it| format!("; {it}")).unwrap_or_default();
+        let help = NOTHING_WAS.iter().fold(help, |help, it| help.replace(it, ""));
         Self::wrong(check, format!("{error}{help}"))
     }
 }

@@ -8,7 +8,8 @@ use crate::console;
 
 /// Look for what is wrong before it hurts: configuration, database, jobs, files, folders
 ///
-/// Exits with 1 if anything is.
+/// Exits with 1 if anything is. An SQLite database is read as a whole, which takes as long as its
+/// file is large.
 #[derive(clap::Args)]
 pub(super) struct Args {}
 

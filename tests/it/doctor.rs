@@ -1,5 +1,8 @@
 //! `setpoint doctor`, which looks for what is wrong before it hurts.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
+
 use insta::assert_snapshot;
 
 use crate::world::{World, text};
@@ -81,4 +84,18 @@ fn a_job_that_was_due_long_ago_is_wrong_unless_it_is_paused(world: &World) {
     world.ok(&["doctor"]);
     world.ok(&["jobs", "resume", "night"]);
     assert_eq!(said_of(world, "job"), "");
+}
+
+#[test]
+fn a_damaged_file_is_wrong() {
+    let world = World::sqlite();
+    world.migrate(&(0..5_000).map(|it| format!("key_{it}: {it}\n")).collect::<String>());
+    assert_eq!(said_of(&world, "database"), "ok setpoint.db");
+    let file = OpenOptions::new().write(true).open(world.path("setpoint.db")).unwrap();
+    let middle = file.metadata().unwrap().len() / 2 / 4096 * 4096;
+
+    file.write_all_at(&[0xff; 4096], middle).unwrap();
+
+    assert_snapshot!(said_of(&world, "database"), @"WRONG setpoint.db is damaged or cannot be read; check the disk. To restore a backup stop every service, and move the file away first, with those beside it that end in -wal and -shm");
+    assert_eq!(world.run(&["doctor"]).status, 1);
 }

@@ -1,7 +1,7 @@
 //! What the database itself tells.
 
 use chrono::{DateTime, Utc};
-use sea_orm::DatabaseTransaction;
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
 
 use super::Check;
 use super::jobs::runs;
@@ -10,10 +10,10 @@ use crate::database::{self, Location, Settings};
 use crate::job::Job;
 use crate::setting::{is_of_user, layers};
 use crate::source::imported;
-use crate::{Result, audit};
+use crate::{Error, Result, audit};
 
 /// Looks at the database at `location`, all of it as of one moment, and at what it tells of `jobs`.
-/// `declared` are the layers of a namespace.
+/// `declared` are the layers of a namespace. SQLite reads the whole file for it.
 pub async fn database(
     location: &Location,
     settings: Settings,
@@ -41,6 +41,7 @@ async fn look(
     now: DateTime<Utc>,
     checks: &mut Vec<Check>,
 ) -> Result<()> {
+    refuse_damaged(db, place).await?;
     checks.push(Check::well("database", place));
     checks.push(history(db).await?);
     checks.extend(undeclared(db, declared).await?);
@@ -48,6 +49,21 @@ async fn look(
     checks.extend(sources(db).await?);
     checks.extend(runs(db, jobs, now).await?);
     Ok(())
+}
+
+/// Has SQLite read every page, and stop at the first that is none of its own. PostgreSQL has tools
+/// for that beside it.
+async fn refuse_damaged(db: &DatabaseTransaction, place: &str) -> Result<()> {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return Ok(());
+    }
+    let ask = Statement::from_string(DbBackend::Sqlite, "PRAGMA quick_check(1)");
+    let row = db.query_one_raw(ask).await?;
+    let said: Option<String> = row.map(|it| it.try_get_by_index(0)).transpose()?;
+    match said.as_deref() {
+        Some("ok") => Ok(()),
+        _ => Err(Error::Damaged { place: place.to_owned() }),
+    }
 }
 
 async fn history(db: &DatabaseTransaction) -> Result<Check> {
