@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 
 use insta::assert_snapshot;
 
+use crate::reconcile::picker::at_terminal;
 use crate::world::{World, text};
 
 on_both![
@@ -98,4 +99,29 @@ fn a_damaged_file_is_wrong() {
 
     assert_snapshot!(said_of(&world, "database"), @"WRONG setpoint.db is damaged or cannot be read; check the disk. To restore a backup stop every service, and move the file away first, with those beside it that end in -wal and -shm");
     assert_eq!(world.run(&["doctor"]).status, 1);
+}
+
+#[test]
+fn on_a_terminal_what_is_wrong_can_be_read_to_its_end() {
+    let world = World::sqlite();
+    world.migrate("a: 1\n");
+    world.write("setpoint.toml", "[backups.encryption]\nrecipients = [\n'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p']\nidentity_file = 'key.txt'\n");
+
+    let told = at_terminal(&world, &["doctor"], "");
+
+    assert_snapshot!(told, @r"
+    status 1
+    -- stdout
+    CHECK          STATE  SAYS
+    configuration  ok     0 sources declared
+    backups        ok     backups
+    encryption     WRONG  there is no file key.txt, where the key of backups should
+                          be; put it there, with mode 600, or mend
+                          [backups.encryption] identity_file; until then no backup
+                          is taken
+    database       ok     [database]
+    history        ok     1 revisions hold together
+    imported       ok     settings.yaml into default, version 1 at revision 1, 0
+                          conflicts open
+    ");
 }

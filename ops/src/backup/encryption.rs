@@ -71,6 +71,15 @@ impl Encryption {
     pub fn refuse_without_key(&self) -> Result<()> {
         unlock(Some(self), &self.recipients, "the new backup").map(drop)
     }
+
+    /// Looks for the key: without it no backup is taken, and none read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encryption::refuse_without_key`].
+    pub(crate) fn find_key(&self) -> Result<()> {
+        unlock(Some(self), &self.recipients, "each new backup").map(drop)
+    }
 }
 
 impl FromStr for Recipient {

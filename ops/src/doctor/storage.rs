@@ -38,11 +38,14 @@ async fn bucket(storage: &Storage) -> Check {
 }
 
 fn encryption(encryption: &Encryption) -> Check {
-    match encryption.refuse_without_key() {
+    match encryption.find_key() {
         Ok(()) => {
             let recipients = encryption.recipients.iter().map(ToString::to_string);
             Check::well("encryption", recipients.collect::<Vec<_>>().join(", "))
         }
-        Err(error) => Check::failed("encryption", &error),
+        Err(error) => {
+            let Check { says, .. } = Check::failed("encryption", &error);
+            Check::wrong("encryption", format!("{says}; until then no backup is taken"))
+        }
     }
 }

@@ -126,7 +126,10 @@ fn a_backup_that_could_not_be_read_back_is_not_begun(world: &World) {
     assert_snapshot!(refused(""), @"1 backup::no_key; the new backup is encrypted, and there is no key that reads it; nothing was changed; name the file with the identity of one of [recipient]: [backups.encryption] identity_file");
     assert_snapshot!(refused("identity_file = 'other.txt'"), @"1 backup::wrong_key; the new backup is encrypted, and other.txt holds no key that reads it; nothing was changed; put the identity of one of these into it: [recipient]");
     let ran = world.run(&["doctor"]);
-    assert!(ran.status == 1 && ran.stdout.contains("WRONG  the new backup is encrypted"), "{ran}");
+    let told = "WRONG  each new backup is encrypted, and other.txt holds no key that reads it; put the \
+                identity of one of these into it: ";
+    assert!(ran.status == 1 && ran.stdout.contains(told), "{ran}");
+    assert!(ran.stdout.contains("; until then no backup is taken\n"), "{ran}");
 }
 
 fn a_flipped_bit_of_what_is_encrypted_is_found(world: &World) {
