@@ -37,6 +37,7 @@ mod verify_each;
 mod work;
 mod write;
 
+pub(crate) use bucket::Forbidden;
 pub use bucket::{Bucket, S3};
 pub use create::{Foreseen, create, foresee};
 pub use encryption::{Encryption, Recipient};

@@ -9,7 +9,7 @@ use crate::console;
 /// Look for what is wrong before it hurts: configuration, database, jobs, files, folders
 ///
 /// Exits with 1 if anything is. An SQLite database is read as a whole, which takes as long as its
-/// file is large.
+/// file is large. A bucket of backups is tried out with a tiny object, which is removed at once.
 #[derive(clap::Args)]
 pub(super) struct Args {}
 

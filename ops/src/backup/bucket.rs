@@ -25,10 +25,12 @@ use crate::{Error, Result};
 mod declared;
 mod failed;
 mod names;
+mod probe;
 mod upload;
 
 pub use declared::S3;
 use failed::{Answer, Silent};
+pub(crate) use probe::Forbidden;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);

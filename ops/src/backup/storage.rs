@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::work::Work;
-use super::{BackupError, Bucket, Encryption, folder};
+use super::{BackupError, Bucket, Encryption, Forbidden, folder};
 use crate::{Error, Result};
 
 /// What the names of archives end in.
@@ -83,6 +83,15 @@ impl Storage {
         match &self.bucket {
             None => Ok(()),
             Some(bucket) => bucket.has("-").await.map(drop),
+        }
+    }
+
+    /// Tries out whether archives can be put into a bucket, read and removed: with a tiny object
+    /// that is none, and is gone then.
+    pub(crate) async fn probe(&self) -> Result<(), Forbidden> {
+        match &self.bucket {
+            None => Ok(()),
+            Some(bucket) => bucket.probe().await,
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use super::Check;
-use crate::backup::{Encryption, Storage};
+use crate::backup::{Encryption, Forbidden, Storage};
 
 /// Looks at the folder of backups, at the bucket if there is one, and at the key of those that are
 /// encrypted.
@@ -31,9 +31,15 @@ fn folder(folder: &Path) -> Check {
 }
 
 async fn bucket(storage: &Storage) -> Check {
-    match storage.reach().await {
+    if let Err(error) = storage.reach().await {
+        return Check::failed("bucket", &error);
+    }
+    match storage.probe().await {
         Ok(()) => Check::well("bucket", storage.place()),
-        Err(error) => Check::failed("bucket", &error),
+        Err(Forbidden { what, error }) => {
+            let Check { says, .. } = Check::failed("bucket", &error);
+            Check::wrong("bucket", format!("{what}: {says}"))
+        }
     }
 }
 

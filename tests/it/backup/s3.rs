@@ -244,6 +244,37 @@ fn a_store_that_refuses_or_is_not_there_is_told_and_the_key_is_not() {
 }
 
 #[test]
+fn whether_a_key_may_write_is_tried_out_and_nothing_stays() {
+    let world = World::sqlite();
+    let store = kept(&world);
+    world.ok(&["backup", "create", "first"]);
+    let names = store.names();
+    let bucket = || {
+        let checks = world.json(&["doctor"]);
+        let found = checks.as_array().unwrap().iter().find(|it| it["check"] == "bucket");
+        text(&found.unwrap()["says"]).replace(&store.url, "[store]")
+    };
+
+    store.seen();
+    assert_eq!(bucket(), "s3://backups/live at [store]");
+    let seen = store.seen();
+    assert!(seen.ends_with(&["PUT *", "GET -", "DELETE -"].map(str::to_owned)), "{seen:?}");
+    assert_eq!(store.names(), names);
+    world.set_variable("AWS_ACCESS_KEY_ID", READER);
+    assert_snapshot!(bucket(), @"nothing can be put there: s3://backups/live at [store] refuses access: 403 AccessDenied; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, what they may do there (list, get, put, delete), and the clock of this machine");
+    assert_eq!((world.run(&["doctor"]).status, store.names()), (1, names.clone()));
+
+    // What is left there is in nobody's way, and goes with the next look.
+    store.keeps(&world, "");
+    store.trouble(&json!({"fail": "DELETE"}));
+    assert_snapshot!(bucket(), @"what is put there cannot be removed, and `live/-setpoint-doctor` stays: s3://backups/live at [store] answers 503; try again, and look at what that store says of itself");
+    assert_eq!(store.names().len(), 2);
+    assert_eq!(world.json(&["backup", "list"]).as_array().unwrap().len(), 1);
+    store.trouble(&json!({}));
+    assert_eq!((bucket(), store.names()), ("s3://backups/live at [store]".to_owned(), names));
+}
+
+#[test]
 fn the_configuration_names_the_bucket_and_the_key_is_nowhere() {
     let world = World::sqlite();
     let store = kept(&world);
