@@ -40,7 +40,7 @@ fn declared(context: &Context) -> Vec<Check> {
     let says = format!("{} declared", counted(sources.len(), "source"));
     let mut checks = vec![Check::well("configuration", says)];
     if let Some(bundle) = &context.seeds {
-        let says = format!("{}, {} files", bundle.name(), bundle.sources.len());
+        let says = format!("{}, {}", bundle.name(), counted(bundle.sources.len(), "file"));
         checks.push(Check::well("seeds", says));
     }
     let paths = sources.iter().map(|it| context.loaded.root.join(&it.path));

@@ -120,7 +120,7 @@ fn on_a_terminal_what_is_wrong_can_be_read_to_its_end() {
                           [backups.encryption] identity_file; until then no backup
                           is taken
     database       ok     [database]
-    history        ok     1 revisions hold together
+    history        ok     the history of 1 revision holds together
     imported       ok     settings.yaml into default, version 1 at revision 1, 0
                           conflicts open
     ");

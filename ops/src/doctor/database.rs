@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
 
 use super::Check;
 use super::jobs::runs;
+use crate::amount::counted;
 use crate::confirm::waiting;
 use crate::database::{self, Location, Settings};
 use crate::job::Job;
@@ -69,7 +70,10 @@ async fn refuse_damaged(db: &DatabaseTransaction, place: &str) -> Result<()> {
 async fn history(db: &DatabaseTransaction) -> Result<Check> {
     let verdict = audit::verify(db).await?;
     Ok(match verdict.first_bad {
-        None => Check::well("history", format!("{} revisions hold together", verdict.revisions)),
+        None => {
+            let revisions = counted(verdict.revisions, "revision");
+            Check::well("history", format!("the history of {revisions} holds together"))
+        }
         Some(it) => Check::wrong("history", format!("revision {}: {}", it.revision, it.reason)),
     })
 }
@@ -114,8 +118,12 @@ async fn sources(db: &DatabaseTransaction) -> Result<Vec<Check>> {
         check: "imported",
         ok: it.open_conflicts == 0,
         says: format!(
-            "{} into {}, version {} at revision {}, {} conflicts open",
-            it.path, it.namespace, it.version, it.revision, it.open_conflicts
+            "{} into {}, version {} at revision {}, {} open",
+            it.path,
+            it.namespace,
+            it.version,
+            it.revision,
+            counted(it.open_conflicts, "conflict")
         ),
     });
     Ok(check.collect())
