@@ -46,8 +46,16 @@ pub enum Access {
     /// Read for long, from several connections, while others write.
     Follow,
     Write,
+    /// Write, a little at a time and for as long as the program runs.
+    Serve,
     /// Write, and make the database first if there is none.
     Create,
+}
+
+impl Access {
+    fn is_to_write(self) -> bool {
+        matches!(self, Self::Write | Self::Serve | Self::Create)
+    }
 }
 
 /// How many connections read side by side: one of them waits for news.
@@ -239,8 +247,9 @@ async fn connect_sqlite(
     match (fs::metadata(path), access) {
         (Ok(found), _) if !found.is_file() => return Err(Error::NotADatabase { place }),
         // SQLite would make the files beside it as unwritable as it is, and leave them there.
-        (Ok(_), Access::Write | Access::Create)
-            if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() =>
+        (Ok(_), access)
+            if access.is_to_write()
+                && rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() =>
         {
             return Err(Error::NotWritable { place });
         }
@@ -263,9 +272,9 @@ async fn connect_sqlite(
     options.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
     options.map_sqlx_sqlite_pool_opts(move |pool| {
         let pool = pool.idle_timeout(None).max_lifetime(None);
-        match access {
-            Access::Write | Access::Create => pool.after_release(|it, _| Box::pin(is_done(it))),
-            Access::Read | Access::Follow => pool,
+        match access.is_to_write() {
+            true => pool.after_release(|it, _| Box::pin(is_done(it))),
+            false => pool,
         }
     });
     let path = path.to_owned();
@@ -280,19 +289,22 @@ async fn connect_sqlite(
             .disable_statement_logging();
         // With SQLite's own 2 MiB the pages of a large layer are read, or written, again and again.
         let roomy = options.clone().pragma("cache_size", "-65536");
+        // Pages that change again and again go into the database less often.
+        let writing = roomy.clone().pragma("wal_autocheckpoint", "4000");
+        let writing = writing.journal_mode(SqliteJournalMode::Wal);
+        let writing = writing.synchronous(SqliteSynchronous::Full);
         match access {
             Access::Follow => options.read_only(true),
             Access::Read => roomy.read_only(true).immutable(immutable),
-            Access::Write | Access::Create => roomy
-                // Pages that change again and again go into the database less often.
-                .pragma("wal_autocheckpoint", "4000")
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full),
+            Access::Write | Access::Create => writing,
+            // What a statement of many rows may have to take back would go into a file of its own,
+            // with each transaction. Where a statement writes much, that is the place for it.
+            Access::Serve => writing.pragma("temp_store", "memory"),
         }
     });
     let connected = sea_orm::Database::connect(options).await;
     let connection = connected.map_err(|cause| Error::Unreachable { place, cause })?;
-    if matches!(access, Access::Write | Access::Create) {
+    if access.is_to_write() {
         refuse_old_sqlite(&connection).await?;
     }
     Ok((connection, unlocked))

@@ -383,7 +383,7 @@ impl Shared {
         let known = self.recorded.load(Relaxed);
         let new: Vec<_> = current.refused().filter(|it| it.revision > known).cloned().collect();
         let Some(newest) = new.iter().map(|it| it.revision).max() else { return Ok(()) };
-        if self.access != Access::Write {
+        if self.access != Access::Serve {
             return Ok(());
         }
         let columns = ["revision", "namespace", "layer", "key", "reason", "at"];

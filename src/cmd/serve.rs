@@ -72,7 +72,7 @@ pub(super) async fn run(context: Context, args: Args) -> miette::Result<Exit> {
         Following { enabled: server.watch, poll: Duration::from_millis(server.poll_ms) };
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let (live, closing) =
-        Live::open(&location, Access::Write, settings, policy(&context.loaded)?, following).await?;
+        Live::open(&location, Access::Serve, settings, policy(&context.loaded)?, following).await?;
     let is_local = bound.address().ip().is_loopback();
     if !is_local && live.keys().is_empty() {
         return Err(Open { address: bound.address().to_string() }.into());
