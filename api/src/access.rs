@@ -39,6 +39,18 @@ impl Caller {
         .help(format!("ask an admin for one: `setpoint token create --role {wanted}`")))
     }
 
+    /// Refuses whoever may change nothing at all.
+    pub(crate) fn may_change(&self) -> ApiResult<()> {
+        if self.role >= Role::Editor {
+            return Ok(());
+        }
+        let detail = format!("`{}` may look, and change nothing", self.name);
+        Err(ApiError::new(StatusCode::FORBIDDEN, "access::role", detail).help(
+            "ask an admin for a token with a role that may: editor for settings, admin for files, \
+             tokens, backups and jobs",
+        ))
+    }
+
     /// Whether the token is for `namespace`.
     pub(crate) fn sees(&self, namespace: &str) -> bool {
         self.namespaces.as_ref().is_none_or(|it| it.iter().any(|it| it == namespace))

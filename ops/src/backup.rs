@@ -96,8 +96,10 @@ pub struct Checked {
     /// it is too long for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problems: Option<Vec<String>>,
-    /// Whether this database has it in its record: of another's history it never has.
-    pub recorded: bool,
+    /// Whether this database has it in its record: of another's history it never has. None if the
+    /// record could not be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<bool>,
 }
 
 impl Checked {
@@ -147,12 +149,18 @@ pub async fn verify(
             verified_at: time::stamp(now),
             manifest: archive.manifest,
         };
-        Ok(Checked { verified, problems: Some(problems), recorded: false })
+        Ok(Checked { verified, problems: Some(problems), recorded: None })
     };
     let mut checked: Result<Checked> = checked.await;
     match &mut checked {
         Ok(checked) => {
             checked.recorded = record::keep(location, settings, checked, Origin::Found).await;
+            if let Err(Error::Backup(BackupError::Unknown { .. })) =
+                storage.refuse_unknown(name).await
+            {
+                // Somebody has removed it while it was read.
+                record::forget(location, settings, name).await;
+            }
         }
         Err(error) if error.damage().is_some() => {
             record::doubt(location, settings, name, now).await;

@@ -11,7 +11,7 @@ use sea_orm::{
     EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
 };
 use serde::Serialize;
-use setpoint_entity::{change, head, rejection, unconfirmed};
+use setpoint_entity::{change, head, rejection, revision, unconfirmed};
 
 use crate::apply::{self, Channel, lock_head};
 use crate::clock::shared as clock;
@@ -87,6 +87,37 @@ pub(crate) async fn wait(
     Ok(())
 }
 
+/// Has what waited in the history `from`, up to the revision of `head`, wait on in that of `head`,
+/// which is the same by another name: as long from now on as it was given. Gives the revisions.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub(crate) async fn carry_on(
+    db: &DatabaseTransaction,
+    from: &str,
+    head: &head::Model,
+    now: DateTime<Utc>,
+) -> Result<Vec<i64>> {
+    let rows = unconfirmed::Entity::find()
+        .filter(unconfirmed::Column::State.eq(WAITING))
+        .filter(unconfirmed::Column::Epoch.eq(from))
+        .filter(unconfirmed::Column::Revision.lte(head.revision))
+        .order_by_asc(unconfirmed::Column::Revision);
+    let (rows, now) = (rows.all(db).await?, clock(db, now).await?);
+    let mut revisions = Vec::new();
+    for row in rows {
+        let made = revision::Entity::find_by_id(row.revision).one(db).await?;
+        let given = made.map_or(Duration::zero(), |it| moment(&row.until) - moment(&it.at));
+        let until = time::stamp(now + given.max(Duration::zero()));
+        revisions.push(row.revision);
+        let row = unconfirmed::Model { epoch: head.epoch.clone(), until, ..row };
+        let insert = unconfirmed::Entity::insert(row.into_active_model());
+        insert.exec_without_returning(db).await?;
+    }
+    Ok(revisions)
+}
+
 /// What waits to be confirmed, the newest first.
 ///
 /// # Errors
@@ -103,7 +134,7 @@ pub async fn waiting(db: &impl ConnectionTrait) -> Result<Vec<Unconfirmed>> {
         return Ok(waiting);
     }
     let epoch = apply::head(db).await?.epoch;
-    // What waited in another history was settled by restoring this one.
+    // What waited in another history waits on in the one that was restored from it, or is gone.
     for row in rows.into_iter().filter(|it| it.epoch == epoch) {
         waiting.push(Unconfirmed {
             revision: row.revision,

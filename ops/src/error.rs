@@ -469,7 +469,10 @@ pub enum Error {
     #[error("{place} is gone")]
     #[diagnostic(
         code(database::gone),
-        help("nothing was changed; put the file back, or start again with another --database")
+        help(
+            "nothing was changed; move the very file back, or stop the service, put a copy or a \
+             restored backup in its place, and start it again"
+        )
     )]
     Gone { place: String },
 

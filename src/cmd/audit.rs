@@ -37,6 +37,13 @@ pub(super) enum Command {
     },
 }
 
+impl Command {
+    /// Whether it only shows what it would do.
+    pub(super) fn is_dry(&self) -> bool {
+        matches!(self, Self::Prune { dry_run: true, .. })
+    }
+}
+
 pub(super) async fn run(context: &Context, command: Command) -> miette::Result<Exit> {
     match command {
         Command::Log { limit } => log(context, limit).await,

@@ -83,7 +83,8 @@ pub(super) enum Command {
     /// Remove the backups that no rule of [backups.retention] keeps, and say why the others stay
     ///
     /// Only those that were read back whole count. The newest of all, the newest that was read
-    /// back, and pinned ones stay whatever the rules say.
+    /// back, and pinned ones stay whatever the rules say. Those that cannot be read are left alone:
+    /// `setpoint backup list` tells of them.
     Prune {
         /// Say what would be removed, and remove nothing
         #[arg(long)]
@@ -93,6 +94,13 @@ pub(super) enum Command {
         #[arg(long)]
         yes: bool,
     },
+}
+
+impl Command {
+    /// Whether it only shows what it would do to the settings.
+    pub(super) fn is_dry(&self) -> bool {
+        matches!(self, Self::Restore(RestoreArgs { dry_run: true, .. }))
+    }
 }
 
 /// Put a backup back, after a backup of what is there now
@@ -169,10 +177,10 @@ async fn create(
     let Verified { name, manifest, size_bytes, .. } = &made.verified;
     let revision = manifest.revision;
     tracing::info!(backup = name, revision, "took a backup");
-    tell_problems(name, made.problems.as_deref().unwrap_or_default());
     if context.json {
         console::show_json(&made)?;
     } else {
+        tell_problems(name, made.problems.as_deref().unwrap_or_default());
         console::show(format_args!("{name}\n"))?;
         let (size, place) = (size(*size_bytes), storage.place());
         console::tell(format_args!("revision {revision}, {size} in {place}, read back whole"));
@@ -216,7 +224,8 @@ async fn list(context: &Context) -> miette::Result<Exit> {
     if let Some(first) = missing.first() {
         let (count, place) = (counted(missing.len(), "backup"), storage.place());
         console::tell(format_args!(
-            "of {count} in the record nothing is in {place}, such as {first}"
+            "of {count} in the record nothing is in {place}, such as {first}: \
+             `setpoint backup remove {first}` strikes it out"
         ));
     }
     if context.json {
@@ -231,7 +240,7 @@ async fn list(context: &Context) -> miette::Result<Exit> {
 
 /// What tells backups apart; `--json` has the rest.
 fn row(listed: &Listed) -> Vec<String> {
-    let Listed { name, manifest, size_bytes, trust, pinned, problem, .. } = listed;
+    let Listed { name, manifest, size_bytes, trust, replaced, pinned, problem, .. } = listed;
     let Some(Manifest { created_at, revision, note, encryption, .. }) = manifest else {
         let [taken, revision, size] = ["-"; 3].map(str::to_owned);
         let problem = problem.clone().unwrap_or_default();
@@ -241,6 +250,7 @@ fn row(listed: &Listed) -> Vec<String> {
         Trust::Verified(_) => "verified",
         Trust::Tampered(_) => "history damaged",
         Trust::Doubted(_) => "damaged",
+        Trust::Unknown if *replaced => "replaced",
         Trust::Unknown => "not verified",
     };
     let mut state = state.to_owned();
@@ -257,8 +267,13 @@ fn row(listed: &Listed) -> Vec<String> {
         size(*size_bytes),
         state,
         // It may come from anywhere.
-        note.iter().flat_map(|it| it.chars()).filter(|it| !it.is_control()).collect(),
+        note.iter().flat_map(|it| it.chars()).filter(|it| !is_hidden(*it)).collect(),
     ]
+}
+
+/// Whether a character would do something to a terminal, or turn the direction of its text.
+fn is_hidden(it: char) -> bool {
+    it.is_control() || matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Result<Exit> {
@@ -273,21 +288,23 @@ async fn verify(context: &Context, names: Vec<String>, all: bool) -> miette::Res
                 let Verified { manifest, size_bytes, .. } = &one.verified;
                 let (revision, size) = (manifest.revision, size(*size_bytes));
                 if !context.json {
+                    tell_problems(name, one.problems.as_deref().unwrap_or_default());
                     console::show(format_args!("{name}: whole, revision {revision}, {size}\n"))?;
-                    if !one.recorded {
+                    if one.recorded == Some(false) {
                         console::tell(format_args!(
                             "{name} is not in the record of this database, as its history is not"
                         ));
                     }
                 }
                 tampered += usize::from(one.is_tampered());
-                tell_problems(name, one.problems.as_deref().unwrap_or_default());
                 results.push(Outcome::Whole(Box::new(one)));
             }
             Err(error) if is_one => return Err(error.into()),
             Err(error) => {
                 let (is_damaged, problem) = (error.damage().is_some(), error.in_a_line());
-                console::tell(format_args!("{name}: {problem}"));
+                if !context.json {
+                    console::tell(format_args!("{name}: {problem}"));
+                }
                 let name = name.to_owned();
                 results.push(Outcome::Failed { name, problem, damaged: is_damaged });
                 match is_damaged {
@@ -444,7 +461,9 @@ async fn restore(context: &Context, args: RestoreArgs) -> miette::Result<Exit> {
     let at = args.at.as_deref().map(|it| Moment::parse(it, now)).transpose()?;
     let only = args.only.iter().map(|it| pattern(it)).collect::<miette::Result<Vec<_>>>()?;
     let restore = Restore::open(&storage(context), &args.name, at.as_ref()).await?;
-    tell_problems(&restore.name, &restore.problems);
+    if !context.json {
+        tell_problems(&restore.name, &restore.problems);
+    }
     let done = match only.is_empty() {
         true => restore_all(context, &restore, &args).await,
         false => restore_values(context, &restore, &only, args).await,
@@ -548,5 +567,10 @@ async fn restore_all(
         console::tell(format_args!("what was there before is in backup {safe}"));
     }
     console::tell(format_args!("revision {} of epoch {}", done.revision, done.epoch));
+    for id in &done.waiting {
+        console::tell(format_args!(
+            "revision {id} was not confirmed yet, and waits again: `setpoint confirm {id}`"
+        ));
+    }
     Ok(Exit::Done)
 }

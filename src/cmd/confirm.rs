@@ -1,7 +1,7 @@
 use chrono::Utc;
 use setpoint_ops::Error;
 use setpoint_ops::apply::Applied;
-use setpoint_ops::confirm::{Undone, confirm, due, undo, waiting};
+use setpoint_ops::confirm::{Unconfirmed, Undone, confirm, due, undo, waiting};
 use setpoint_ops::database::{self, Access, Database};
 use setpoint_ops::plan::{Plan, Trial};
 
@@ -80,6 +80,18 @@ pub(super) fn tell(plan: &Plan, applied: Applied) {
              by `setpoint serve`, or else by the next command that changes something"
         ));
     }
+}
+
+/// Says after a change that found nothing to do that what is there may not stay.
+pub(super) async fn tell_waiting(context: &Context) -> miette::Result<()> {
+    for it in context.read(async |db| waiting(db).await).await? {
+        let Unconfirmed { revision, until, .. } = it;
+        console::tell(format_args!(
+            "revision {revision} is undone at {until} unless `setpoint confirm {revision}` comes \
+             before"
+        ));
+    }
+    Ok(())
 }
 
 /// Undoes what was not confirmed in time, where no service has. If that fails it is told, and

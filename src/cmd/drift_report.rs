@@ -33,7 +33,10 @@ pub(super) enum Format {
 pub(super) async fn run(context: &Context, command: Command) -> miette::Result<Exit> {
     let Command::Report { format, fresh } = command;
     let (ground, now) = (jobs::ground(context)?, Utc::now());
-    let found = context.read(async |db| report::show(db, &ground, fresh, now).await).await?;
+    let mut found = context.read(async |db| report::show(db, &ground, fresh, now).await).await?;
+    if let Some(only) = &context.only {
+        found.drift.retain(|it| it.namespace == *only);
+    }
     let days = usize::try_from(found.days_old(now)).unwrap_or_default();
     if days > 0 {
         let (at, old) = (time::minute(&found.at), counted(days, "day"));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chrono::Utc;
 use clap::{Args, Parser, Subcommand};
 use sea_orm::DatabaseTransaction;
-use setpoint_ops::apply::{Channel, apply_newest};
+use setpoint_ops::apply::{Applied, Channel, apply_newest};
 use setpoint_ops::database::{self, Access, Database, Location};
 use setpoint_ops::import::Options;
 use setpoint_ops::live::{self, KeptOut, Policy};
@@ -268,12 +268,16 @@ impl Command {
                     | Self::Confirm(_)
                     | Self::Import(_)
                     | Self::Apply(_)
+                    | Self::Backup(backup::Command::Restore(_))
+                    | Self::Audit(audit::Command::Prune { .. })
             )
     }
 
     /// Whether it only shows what it would do.
     fn is_dry(&self) -> bool {
         match self {
+            Self::Backup(command) => command.is_dry(),
+            Self::Audit(command) => command.is_dry(),
             Self::Migrate(args) => args.bring.how.is_dry(),
             Self::Reseed(args) => args.bring.how.is_dry(),
             Self::Set(args) => args.how.is_dry(),
@@ -380,7 +384,10 @@ impl Context {
             database::using(&self.location(), Access::Write, settings, work).await?;
         tracing::info!(?applied, changes = plan.changes.len(), "applied a plan");
         let exit = view::applied(self, &plan, applied)?;
-        confirm::tell(&plan, applied);
+        match applied {
+            Applied::Nothing => confirm::tell_waiting(self).await?,
+            applied => confirm::tell(&plan, applied),
+        }
         write_back::after(self).await;
         Ok(exit)
     }

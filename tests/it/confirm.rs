@@ -19,6 +19,8 @@ on_both![
     only_clients_whose_settings_it_changed_may_reject_it,
     what_waits_is_told_and_what_is_overdue_is_wrong,
     what_waited_in_another_history_is_left_alone,
+    what_waited_when_a_backup_was_taken_waits_again_when_it_is_restored,
+    a_restore_of_some_values_undoes_what_is_due_as_other_commands_do,
 ];
 
 /// Lets the time of everything that waits be over.
@@ -52,6 +54,8 @@ fn database(world: &World) -> Database {
 fn what_is_confirmed_stays(world: &World) {
     world.migrate("a: 1\n");
     set(world, "a", "2");
+    let again = world.run(&["set", "a", "2"]).stderr;
+    assert!(again.contains("revision 2 is undone at 20"), "{again}");
     world.ok(&["confirm"]);
     pass(world);
 
@@ -297,4 +301,41 @@ fn what_waited_in_another_history_is_left_alone(world: &World) {
 
     assert_eq!(world.get("a"), "2");
     assert_eq!(world.json(&["confirm", "--list"]), serde_json::json!([]));
+}
+
+fn what_waited_when_a_backup_was_taken_waits_again_when_it_is_restored(world: &World) {
+    world.migrate("a: 1\n");
+    set(world, "a", "2");
+    world.ok(&["backup", "create", "nightly"]);
+    world.ok(&["confirm"]);
+    world.ok(&["set", "b", "3"]);
+    pass(world);
+
+    let restored = world.run(&["backup", "restore", "nightly", "--yes"]);
+
+    let said = "revision 2 was not confirmed yet, and waits again: `setpoint confirm 2`\n";
+    assert!(restored.status == 0 && restored.stderr.ends_with(said), "{restored}");
+    let listed = world.json(&["confirm", "--list"]);
+    assert_eq!((&listed[0]["revision"], listed.as_array().unwrap().len()), (&2.into(), 1));
+    undo_due(world);
+    assert_eq!(world.get("a"), "2", "as long as it was given has passed already: {listed}");
+    pass(world);
+    undo_due(world);
+    assert_eq!(world.get("a"), "1");
+    world.ok(&["verify"]);
+}
+
+fn a_restore_of_some_values_undoes_what_is_due_as_other_commands_do(world: &World) {
+    world.migrate("a: 1\nb: 1\n");
+    world.ok(&["backup", "create", "first"]);
+    world.ok(&["set", "b", "2"]);
+    set(world, "a", "2");
+    pass(world);
+
+    let restore = ["backup", "restore", "first", "--only", "b", "--yes"];
+    world.ok(&[&restore[..], &["--dry-run"]].concat());
+    assert_eq!(world.get("a"), "2");
+    world.ok(&restore);
+
+    assert_eq!([world.get("a"), world.get("b")], ["1", "1"]);
 }

@@ -42,6 +42,9 @@ async fn all(
     restore: &Restore,
     asked: Asked,
 ) -> ApiResult<RestoredShape> {
+    // What lies in the place of the file that is served is not to be restored into, nor is another
+    // to be made.
+    service.answer(service.live.writer())?;
     let (location, settings) = (service.live.location(), service.setup.load().database);
     let author = caller.author(asked.reason);
     let planned = service.answer(restore.plan(location, settings, author.clone()).await)?;
@@ -56,6 +59,7 @@ async fn all(
         epoch: None,
         revision: None,
         safety_backup: None,
+        waiting: None,
     };
     if asked.is_dry || is_there {
         return Ok(answer);
@@ -76,6 +80,7 @@ async fn all(
     answer.epoch = Some(done.epoch);
     answer.revision = Some(done.revision);
     answer.safety_backup = done.safety_backup;
+    answer.waiting = Some(done.waiting).filter(|it| !it.is_empty());
     Ok(answer)
 }
 
@@ -104,6 +109,7 @@ async fn values(
         epoch: None,
         revision: None,
         safety_backup: None,
+        waiting: None,
     };
     if !asked.is_dry {
         let done = finish(service, caller, without_files(plan)).await?;

@@ -190,7 +190,12 @@ impl Head {
     fn of(beginning: &[u8], name: &str) -> Result<Self> {
         let short = || damaged(name, "its end is missing");
         let (block, rest) = beginning.split_first_chunk().ok_or_else(short)?;
-        let header = tar::parse(block).map_err(|reason| damaged(name, reason))?;
+        let header = tar::parse(block).map_err(|reason| match reason {
+            tar::NO_HEADER => {
+                damaged(name, "it is no archive of Setpoint, or its beginning is lost")
+            }
+            reason => damaged(name, reason),
+        })?;
         let header = header.filter(|it| it.name == MANIFEST && it.size_bytes <= MANIFEST_BYTES);
         let header = header.ok_or_else(|| damaged(name, "it does not begin with a manifest"))?;
         let length = usize::try_from(header.size_bytes).unwrap_or(usize::MAX);
@@ -239,7 +244,8 @@ fn refuse_more(file: &File, at: u64, size_bytes: u64, name: &str) -> Result<()> 
 fn header_at(file: &File, at: u64, name: &str) -> Result<Option<tar::Header>> {
     let mut block = [0; 512];
     file.read_exact_at(&mut block, at).map_err(|it| failed(name, it))?;
-    tar::parse(&block).map_err(|reason| damaged(name, reason))
+    let broken = |reason| damaged(name, format!("{reason}, at byte {at}"));
+    tar::parse(&block).map_err(broken)
 }
 
 /// A part of a file, which others may be reading too.

@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use super::archive::Archive;
 use super::content::panicked;
-use super::manifest::{ENCRYPTED, Encrypted, Engine, FORMAT, Manifest, NOTE_BYTES};
+use super::manifest::{ENCRYPTED, Encrypted, Engine, FORMAT, Manifest, NOTE_CHARACTERS};
 use super::record::Origin;
 use super::storage::unreadable;
 use super::taken::{self, Taken};
@@ -131,7 +131,7 @@ async fn make(
     };
     let (verified_at, manifest) = (time::stamp(now), archive.manifest);
     let verified = Verified { name, size_bytes, sha256, verified_at, manifest };
-    Ok(Made { checked: Checked { verified, problems, recorded: false }, work })
+    Ok(Made { checked: Checked { verified, problems, recorded: None }, work })
 }
 
 /// What [`create`] would do.
@@ -180,8 +180,8 @@ async fn refuse(storage: &Storage, wish: &Wish) -> Result<()> {
     if note.contains('\0') {
         return Err(Error::NulCharacter { what: "the note" });
     }
-    match Some(note.len()).filter(|it| *it > NOTE_BYTES) {
-        Some(length) => Err(BackupError::BadNote { length, limit: NOTE_BYTES }.into()),
+    match Some(note.chars().count()).filter(|it| *it > NOTE_CHARACTERS) {
+        Some(length) => Err(BackupError::BadNote { length, limit: NOTE_CHARACTERS }.into()),
         None => Ok(()),
     }
 }

@@ -17,11 +17,8 @@ pub enum BackupError {
     )]
     BadName { name: String },
 
-    #[error("a note of {length} bytes is too long")]
-    #[diagnostic(
-        code(backup::bad_note),
-        help("there is no new backup; give no more than {limit} bytes")
-    )]
+    #[error("a note of {length} characters is too long")]
+    #[diagnostic(code(backup::bad_note), help("there is no new backup; give no more than {limit}"))]
     BadNote { length: usize, limit: usize },
 
     #[error("there is a backup `{name}`")]
@@ -48,7 +45,10 @@ pub enum BackupError {
     #[error("this database does not know backup `{name}`")]
     #[diagnostic(
         code(backup::not_recorded),
-        help("nothing was changed; read it back first: `setpoint backup verify {name}`")
+        help(
+            "nothing was changed; `setpoint backup verify {name}` records it if it is of this \
+             database's history; if it is not, no rule removes it anyway"
+        )
     )]
     NotRecorded { name: String },
 

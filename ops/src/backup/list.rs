@@ -31,6 +31,10 @@ pub struct Listed {
     /// Whether its history did not hold together when it was taken, as far as is known.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub history_damaged: bool,
+    /// Whether the record of this database is of another archive by that name: somebody has put
+    /// this one in its place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replaced: bool,
     /// Whether it is not to be removed; the manifest says the same.
     #[serde(skip)]
     pub pinned: bool,
@@ -48,6 +52,7 @@ impl Listed {
             size_bytes: 0,
             trust: Trust::Unknown,
             history_damaged: false,
+            replaced: false,
             pinned: known.is_some_and(|it| it.pinned_at.is_some()),
             problem: None,
         }
@@ -189,12 +194,14 @@ async fn look(
         }
     };
     // Another archive by that name has nothing of what is known of the first.
-    let known = known.filter(|it| is_of(it, &manifest, size_bytes));
+    let replaced = known.is_some_and(|it| !is_of(it, &manifest, size_bytes));
+    let known = known.filter(|_| !replaced);
     let pinned = known.map_or(manifest.pinned, |it| it.pinned_at.is_some());
     manifest.pinned = pinned;
     let trust = known.map_or(Trust::Unknown, trust);
     let history_damaged = trust.is_tampered();
-    Ok(Listed { manifest: Some(manifest), size_bytes, trust, history_damaged, pinned, ..one })
+    let manifest = Some(manifest);
+    Ok(Listed { manifest, size_bytes, trust, history_damaged, replaced, pinned, ..one })
 }
 
 /// Whether `known` is of the archive of that manifest, as far as can be told without all of it.

@@ -15,7 +15,7 @@ pub(super) const ENCRYPTED: u32 = 2;
 pub(super) const SLOT_BYTES: usize = 16 * 1024;
 
 /// How long a note may be.
-pub(super) const NOTE_BYTES: usize = 1000;
+pub(super) const NOTE_CHARACTERS: usize = 1000;
 
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Its hash, as `sha256sum` writes it: the last thing in an archive.

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use setpoint_entity::backup;
 
-use super::{Checked, Verified};
+use super::{BackupError, Checked, Verified};
 use crate::clock::latest;
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::{Error, Result, apply, time};
@@ -34,6 +34,20 @@ pub(super) async fn read(location: &Location, settings: Settings) -> Result<Vec<
     match database::reading(location, settings, read).await {
         Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => Ok(Vec::new()),
         read => read,
+    }
+}
+
+/// # Errors
+///
+/// [`BackupError::Unknown`] if the database has no record of it.
+pub(super) async fn refuse_unknown(
+    location: &Location,
+    settings: Settings,
+    name: &str,
+) -> Result<()> {
+    match all(location, settings).await.iter().any(|it| it.name == name) {
+        true => Ok(()),
+        false => Err(BackupError::Unknown { name: name.to_owned() }.into()),
     }
 }
 
@@ -98,13 +112,13 @@ pub(super) enum Origin {
 }
 
 /// Writes down that a backup was read back whole: one that was found only if it is of a history
-/// that this database has had. Gives whether it is written down.
+/// that this database has had. Gives whether it is; none, and tells why, if that failed.
 pub(super) async fn keep(
     location: &Location,
     settings: Settings,
     checked: &Checked,
     origin: Origin,
-) -> bool {
+) -> Option<bool> {
     let verified = &checked.verified;
     let write = async |db: &Database| {
         let transaction = db.begin().await?;
@@ -122,7 +136,7 @@ pub(super) async fn keep(
         Origin::Taken => database::using_any(location, Access::Write, settings, write).await,
         Origin::Found => database::using(location, Access::Write, settings, write).await,
     };
-    tell(&verified.name, written).unwrap_or_default()
+    tell(&verified.name, written)
 }
 
 /// Whether this database has had the history `epoch`: it is the one that it has, or that of a

@@ -6,7 +6,8 @@ use crate::database::{Location, Settings};
 use crate::retention::Trust;
 use crate::{Error, Result};
 
-/// Removes the backup `name`, and what is known of it, for `by`. Unless it is forced, one that is
+/// Removes the backup `name`, and what is known of it, for `by`; of one that is gone what is known.
+/// Unless it is forced, one that is
 /// pinned stays, the newest of those that were read back whole (of those with a sound history, if
 /// there is one), and one that is not in the record, which might tell that. With `is_dry` it is only
 /// looked whether it may go.
@@ -30,7 +31,10 @@ pub async fn remove(
         refuse_needed(&reached(location, settings, storage).await?, name)?;
     }
     if is_dry {
-        return storage.refuse_unknown(name).await;
+        return match storage.refuse_unknown(name).await {
+            Err(error) if is_gone(&error) => record::refuse_unknown(location, settings, name).await,
+            looked => looked,
+        };
     }
     take_away(location, settings, storage, name, by).await
 }
@@ -47,10 +51,21 @@ pub(super) async fn take_away(
     name: &str,
     by: &str,
 ) -> Result<()> {
-    storage.remove(name).await?;
-    tracing::info!(backup = name, by, "removed a backup");
+    match storage.remove(name).await {
+        Ok(()) => tracing::info!(backup = name, by, "removed a backup"),
+        // Somebody has taken it away, and the record still has it.
+        Err(error) if is_gone(&error) => {
+            record::refuse_unknown(location, settings, name).await?;
+            tracing::info!(backup = name, by, "struck out a backup that is gone");
+        }
+        Err(error) => return Err(error),
+    }
     record::forget(location, settings, name).await;
     Ok(())
+}
+
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Backup(BackupError::Unknown { .. }))
 }
 
 /// `listed` are all of them, the oldest first.

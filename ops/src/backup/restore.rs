@@ -30,7 +30,7 @@ use crate::database::{self, Access, Database, Location, PATIENT, Settings};
 use crate::edit::{self, Edits};
 use crate::plan::{self, Author, Base, Change, Plan};
 use crate::verify::history;
-use crate::{Error, Result, setting, time};
+use crate::{Error, Result, confirm, setting, time};
 
 /// How often it is begun again because somebody has written meanwhile; the last time nobody can.
 const TRIES: usize = 3;
@@ -87,6 +87,9 @@ pub struct Restored {
     /// The backup of what was there before, if there was something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub safety_backup: Option<String>,
+    /// The revisions that waited to be confirmed at that moment, and do so again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<i64>,
 }
 
 impl Restore {
@@ -275,17 +278,14 @@ impl Restore {
                     continue;
                 }
                 let done = self.replace(&transaction, author, channel, now).await;
-                let (epoch, revision) = done.map_err(|error| error.at(db.place()))?;
+                let mut done = done.map_err(|error| error.at(db.place()))?;
                 let committed = transaction.commit().await;
                 committed.map_err(|error| Error::of_commit(error, db.place()))?;
                 if let Some(safe) = &safe {
                     record::keep(location, settings, safe, Origin::Taken).await;
                 }
-                return Ok(Restored {
-                    epoch,
-                    revision,
-                    safety_backup: safe.as_ref().map(|it| it.verified.name.clone()),
-                });
+                done.safety_backup = safe.as_ref().map(|it| it.verified.name.clone());
+                return Ok(done);
             }
             Err(BackupError::Overtaken.into())
         };
@@ -323,14 +323,14 @@ impl Restore {
         Wish { name: Some(name), kind: Kind::PreRestore, note: Some(note), pin: false }
     }
 
-    /// Gives the new epoch and its newest revision.
+    /// What is there before is not backed up by this.
     async fn replace(
         &self,
         live: &DatabaseTransaction,
         author: &Author,
         channel: Channel,
         now: DateTime<Utc>,
-    ) -> Result<(String, i64)> {
+    ) -> Result<Restored> {
         scratch::silence(live).await?;
         let mut shapes = Vec::new();
         for shape in &self.shapes {
@@ -359,8 +359,10 @@ impl Restore {
             }
         }
         let then = apply::head(&self.scratch.connection).await?;
+        let from = then.epoch.clone();
         let head = head::Model { epoch: new_epoch()?, applying: None, ..then };
         self.move_head(live, &head).await?;
+        let waiting = confirm::carry_on(live, &from, &head, now).await?;
         let plan = Plan::new(
             plan::Kind::Restore,
             Base::of(&head),
@@ -369,7 +371,8 @@ impl Restore {
             Vec::new(),
         );
         apply::append(live, &head, &[(plan, channel, now)]).await?;
-        Ok((head.epoch, head.revision + 1))
+        let (epoch, revision) = (head.epoch, head.revision + 1);
+        Ok(Restored { epoch, revision, safety_backup: None, waiting })
     }
 
     async fn move_head(&self, live: &DatabaseTransaction, head: &head::Model) -> Result<()> {

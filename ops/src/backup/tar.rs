@@ -12,6 +12,9 @@ pub(super) const BLOCK_BYTES: u64 = 512;
 /// GNU tar does.
 const OCTAL_LIMIT: u64 = 1 << 33;
 
+/// What is wrong where a file should begin.
+pub(super) const NO_HEADER: &str = "no file begins where one has to";
+
 /// A file in a tar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -52,7 +55,7 @@ pub(super) fn parse(block: &[u8; 512]) -> Result<Option<Header>, &'static str> {
         return Ok(None);
     }
     if &block[257..262] != b"ustar" || octal(&block[148..156]) != Some(checksum(block)) {
-        return Err("it is no archive of Setpoint, or its beginning is lost");
+        return Err(NO_HEADER);
     }
     if !matches!(block[156], b'0' | 0) {
         return Err("it holds something that is no plain file");

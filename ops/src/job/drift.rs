@@ -49,6 +49,10 @@ pub(super) async fn drift(
         }
     }
     let told = result.is_ok();
+    if told {
+        // What nobody could be told of is new again the next time.
+        counter!(NEW).increment(new as u64);
+    }
     let effect = Effect::Report { report: Box::new(report), told };
     Ok(Ended { result, effect, is_final: false })
 }
@@ -65,7 +69,6 @@ fn measure(report: &Report, ground: &Ground) {
             gauge!(OPEN, "namespace" => namespace.to_owned(), "kind" => kind).set(count as f64);
         }
     }
-    counter!(NEW).increment(report.new_ones().count() as u64);
 }
 
 /// What others are told: names, and no value.

@@ -60,7 +60,7 @@ pub(super) fn due(job: &Job, since: DateTime<Utc>, now: DateTime<Utc>) -> Due {
         }
         Missed::Once => {
             due.run.push(on_time.unwrap_or(newest));
-            due.note = Some(format!("{missed}; this one makes up for them"));
+            due.note = Some(format!("{missed}; this run makes up for that"));
         }
         Missed::All => {
             due.run = times.split_off(times.len().saturating_sub(MOST_MISSED));

@@ -63,7 +63,11 @@ pub(super) async fn note_due(
             let note = due.note.clone().filter(|_| is_last && due.skipped.is_none());
             let (state, note) = match &before {
                 Some(run) => {
-                    let still = format!("the run of {} still went on", run.scheduled_for);
+                    let doing = match run.state == State::Running.as_str() {
+                        true => "still went on",
+                        false => "had not been done yet",
+                    };
+                    let still = format!("the run of {} {doing}", run.scheduled_for);
                     (State::Skipped, Some(still))
                 }
                 None => (State::Queued, note),

@@ -205,7 +205,14 @@ async fn retention(
         done.push(prune_backups(ground, policy, now).await?);
     }
     if let Some(policy) = &ground.revisions {
-        done.push(prune_revisions(store, ground, policy, job, now).await?);
+        match (prune_revisions(store, ground, policy, job, now).await, done.first()) {
+            (Ok(pruned), _) => done.push(pruned),
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(before)) => {
+                let error = error.in_a_line();
+                return Ok(Ended::failed(format!("{before}; but no revisions went: {error}")));
+            }
+        }
     }
     match done.is_empty() {
         true => Err(Error::NoRetention),

@@ -35,6 +35,10 @@ const MOST: usize = 256;
 /// For how long the first of them waits for others: less than it takes to sync.
 const GATHER: Duration = Duration::from_millis(2);
 
+/// How many it waits for at most: so many share the cost of a transaction well, and of more some may
+/// as well be read and answered while it is synced.
+const SHARED: usize = 32;
+
 /// Carries out `jobs` until there are no more.
 pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(MOST);
@@ -50,7 +54,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
 /// is not in this transaction waits for all of it. One who writes alone waits for nobody.
 async fn gather(batch: &mut Vec<Job>, before: usize, jobs: &mut mpsc::Receiver<Job>) {
     let until = Instant::now() + GATHER;
-    while batch.len() < before.min(MOST) {
+    while batch.len() < before.min(SHARED) {
         let room = MOST - batch.len();
         match timeout_at(until, jobs.recv_many(batch, room)).await {
             Ok(1..) => {}

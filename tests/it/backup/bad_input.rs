@@ -133,7 +133,12 @@ fn an_archive_that_was_replaced_by_another_is_found(world: &World) {
     fs::copy(archive(world, "first"), archive(world, "second")).unwrap();
 
     let refusal = world.refusal(&["backup", "verify", "second"]);
-
+    let listed = world.json(&["backup", "list"]);
+    let replaced = |name: &str| {
+        let all = listed.as_array().unwrap();
+        all.iter().find(|it| it["name"] == name).unwrap()["replaced"] == true
+    };
+    assert_eq!(["first", "second"].map(replaced), [false, true], "{listed}");
     insta::assert_snapshot!(refusal, @"1 backup::damaged; backup `second` is damaged: it is not the archive that was written; nothing was changed; `setpoint backup verify --all` tells which ones are whole");
 }
 

@@ -234,6 +234,11 @@ fn what_is_in_the_record_and_gone_is_told(world: &World) {
 
     let told = "of 1 backup in the record nothing is in ";
     assert!(ran.stderr.contains(told) && ran.stderr.contains("such as two"), "{ran}");
+    world.ok(&["backup", "remove", "two", "--dry-run"]);
+    world.ok(&["backup", "remove", "two", "--yes"]);
+    assert_eq!(world.run(&["backup", "list"]).stderr, "");
+    let refused = world.refusal(&["backup", "remove", "two", "--yes"]);
+    assert!(refused.starts_with("1 backup::unknown; "), "{refused}");
 }
 
 fn what_no_database_can_tell_of_is_removed_only_by_force(world: &World) {

@@ -124,7 +124,7 @@ fn missed_runs_are_as_the_policy_says(world: &World) {
     2: succeeded
     3: succeeded
     4: succeeded, 3 runs were missed, 2026-05-01T12:01:00.000Z to 2026-05-01T12:03:00.000Z; each is made up for
-    8: succeeded, 3 runs were missed, 2026-05-01T12:05:00.000Z to 2026-05-01T12:07:00.000Z; this one makes up for them
+    8: succeeded, 3 runs were missed, 2026-05-01T12:05:00.000Z to 2026-05-01T12:07:00.000Z; this run makes up for that
     11: skipped, 3 runs were missed, 2026-05-01T12:09:00.000Z to 2026-05-01T12:11:00.000Z
     12: succeeded
     ");

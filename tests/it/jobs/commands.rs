@@ -12,6 +12,7 @@ on_both![
     a_job_that_fails_by_hand_exits_with_one_and_says_why,
     pausing_is_told_to_everybody,
     each_verb_can_be_run,
+    what_the_retention_has_done_is_told_also_where_it_then_fails,
     what_is_over_is_taken_away_or_taken_back,
     a_reseed_check_names_what_has_changed,
 ];
@@ -109,6 +110,23 @@ fn each_verb_can_be_run(world: &World) {
     1 backup, each read back whole
     ");
     assert_eq!(world.get("a"), "1");
+}
+
+fn what_the_retention_has_done_is_told_also_where_it_then_fails(world: &World) {
+    let jobs = "[[job]]\nname = 'ret'\ncron = '@daily'\nverb = 'retention'\n\
+                [backups.retention]\nkeep_last = 1\n[revisions]\nkeep_last = 1\n";
+    ready(world, jobs).migrate("a: 1\n");
+    for (name, value) in [("one", "2"), ("two", "3"), ("three", "4")] {
+        world.ok(&["set", "a", value]);
+        world.ok(&["backup", "create", name]);
+    }
+    world.sql("UPDATE change SET after = '9' WHERE revision = 2");
+
+    let ran = world.run(&["jobs", "run", "ret"]);
+
+    let said = "`ret` failed: backups: 1 kept, removed two, one; but no revisions went: ";
+    let line = ran.stderr.replace("\n  │ ", " ");
+    assert!(ran.status == 1 && line.contains(said), "{ran}");
 }
 
 fn what_is_over_is_taken_away_or_taken_back(world: &World) {

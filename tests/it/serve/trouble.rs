@@ -110,11 +110,18 @@ fn while_the_file_is_moved_away_writes_are_refused_and_reads_go_on() {
 fn a_file_that_takes_the_place_of_another_is_not_written_to() {
     let world = World::sqlite();
     let server = Server::start(ready(&world));
+    world.ok(&["backup", "create", "first"]);
     fs::rename(world.path("setpoint.db"), world.path("away.db")).unwrap();
     fs::copy(world.path("away.db"), world.path("setpoint.db")).unwrap();
     let before = fs::read(world.path("setpoint.db")).unwrap();
 
     assert_refused(&server, "database::gone");
+    let restored = server.send("POST", "/api/backups/first/restore", "{}");
+    assert!(
+        restored.status == 503 && restored.body.contains("database::gone"),
+        "{}",
+        restored.body
+    );
 
     server.signal("TERM");
     assert_eq!(server.ended(), Some(0));

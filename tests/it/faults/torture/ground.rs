@@ -91,13 +91,31 @@ impl Ground {
         self.world.is_postgres()
     }
 
-    /// The settings that the backup of that name is to hold: others were taken since.
-    pub(super) fn expected(&self, backup: &str) -> &str {
-        self.backups.get(backup).unwrap_or(&self.before.settings)
+    /// Whether the backup of that name is to hold these settings: others were taken since. What is
+    /// due is undone before a restore, unless that was hit.
+    pub(super) fn is_expected(&self, backup: &str, settings: &str) -> bool {
+        match self.backups.get(backup) {
+            Some(expected) => expected == settings,
+            None if backup.starts_with("pre-restore-") => {
+                [&self.before, self.undone()].iter().any(|it| it.settings == settings)
+            }
+            None => self.before.settings == settings,
+        }
+    }
+
+    /// What is there once what is due was undone.
+    pub(super) fn undone(&self) -> &Held {
+        let is_expire = |it: &&Run| it.arguments == ["jobs", "run", "expire"];
+        &self.runs.iter().find(is_expire).expect("the job is run").after
     }
 }
 
 impl Run {
+    /// Whether it undoes what is due before it does anything else.
+    pub(super) fn is_restore(&self) -> bool {
+        self.arguments.starts_with(&["backup", "restore"])
+    }
+
     /// Runs it once without a fault, and counts.
     fn new(world: &World, arguments: &'static [&'static str]) -> Self {
         let world = world.copy();
