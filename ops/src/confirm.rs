@@ -87,8 +87,21 @@ pub(crate) async fn wait(
     Ok(())
 }
 
+/// The revisions of the history `epoch` that somebody has confirmed.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub(crate) async fn confirmed(db: &impl ConnectionTrait, epoch: &str) -> Result<Vec<i64>> {
+    let rows = unconfirmed::Entity::find()
+        .filter(unconfirmed::Column::State.eq("confirmed"))
+        .filter(unconfirmed::Column::Epoch.eq(epoch));
+    Ok(rows.all(db).await?.into_iter().map(|it| it.revision).collect())
+}
+
 /// Has what waited in the history `from`, up to the revision of `head`, wait on in that of `head`,
-/// which is the same by another name: as long from now on as it was given. Gives the revisions.
+/// which is the same by another name: as long from now on as it was given at first. What was
+/// `confirmed` since stays so. Gives the revisions that wait.
 ///
 /// # Errors
 ///
@@ -96,6 +109,7 @@ pub(crate) async fn wait(
 pub(crate) async fn carry_on(
     db: &DatabaseTransaction,
     from: &str,
+    confirmed: &[i64],
     head: &head::Model,
     now: DateTime<Utc>,
 ) -> Result<Vec<i64>> {
@@ -106,9 +120,13 @@ pub(crate) async fn carry_on(
         .order_by_asc(unconfirmed::Column::Revision);
     let (rows, now) = (rows.all(db).await?, clock(db, now).await?);
     let mut revisions = Vec::new();
-    for row in rows {
+    for row in rows.into_iter().filter(|it| !confirmed.contains(&it.revision)) {
         let made = revision::Entity::find_by_id(row.revision).one(db).await?;
-        let given = made.map_or(Duration::zero(), |it| moment(&row.until) - moment(&it.at));
+        // It may have been carried on before, from when it waited first.
+        let each = unconfirmed::Entity::find();
+        let each = each.filter(unconfirmed::Column::Revision.eq(row.revision)).all(db).await?;
+        let first = each.iter().map(|it| moment(&it.until)).min().unwrap_or_default();
+        let given = made.map_or(Duration::zero(), |it| first - moment(&it.at));
         let until = time::stamp(now + given.max(Duration::zero()));
         revisions.push(row.revision);
         let row = unconfirmed::Model { epoch: head.epoch.clone(), until, ..row };

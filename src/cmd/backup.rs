@@ -110,8 +110,10 @@ impl Command {
 /// of jobs, unless there are none: then those of the backup come, which may have been revoked since.
 /// Files of the application stay: `setpoint drift` tells where one says something else.
 ///
+/// A change that waited to be confirmed waits again, unless it was confirmed here since.
+///
 /// With --json it prints what HTTP answers: backup, from_revision, is_there, plan, tables, problems;
-/// once it is done also epoch, revision and safety_backup. With --only it prints what every change
+/// once it is done also epoch, revision, safety_backup, and the revisions that are waiting. With --only it prints what every change
 /// of settings does.
 #[derive(clap::Args)]
 pub(super) struct RestoreArgs {
@@ -501,6 +503,8 @@ async fn restore_values(
         reason: Some(reason),
         trial: confirm::Wanted::default(),
     };
+    let (location, settings) = (context.location(), context.loaded.database_settings());
+    restore.refuse_other(&location, settings).await?;
     let namespace = context.only.as_deref();
     let make = async |db: &sea_orm::DatabaseTransaction| {
         restore.values(db, only, namespace, author.clone()).await

@@ -20,6 +20,8 @@ on_both![
     what_waits_is_told_and_what_is_overdue_is_wrong,
     what_waited_in_another_history_is_left_alone,
     what_waited_when_a_backup_was_taken_waits_again_when_it_is_restored,
+    what_was_confirmed_since_stays_confirmed_when_a_backup_is_restored,
+    a_trial_is_no_longer_for_being_restored_again,
     a_restore_of_some_values_undoes_what_is_due_as_other_commands_do,
 ];
 
@@ -307,9 +309,7 @@ fn what_waited_when_a_backup_was_taken_waits_again_when_it_is_restored(world: &W
     world.migrate("a: 1\n");
     set(world, "a", "2");
     world.ok(&["backup", "create", "nightly"]);
-    world.ok(&["confirm"]);
     world.ok(&["set", "b", "3"]);
-    pass(world);
 
     let restored = world.run(&["backup", "restore", "nightly", "--yes"]);
 
@@ -323,6 +323,38 @@ fn what_waited_when_a_backup_was_taken_waits_again_when_it_is_restored(world: &W
     undo_due(world);
     assert_eq!(world.get("a"), "1");
     world.ok(&["verify"]);
+}
+
+fn what_was_confirmed_since_stays_confirmed_when_a_backup_is_restored(world: &World) {
+    world.migrate("a: 1\n");
+    set(world, "a", "2");
+    world.ok(&["backup", "create", "nightly"]);
+    world.ok(&["confirm"]);
+    world.ok(&["set", "b", "3"]);
+
+    world.ok(&["backup", "restore", "nightly", "--yes"]);
+
+    assert_eq!(world.json(&["confirm", "--list"]), serde_json::json!([]));
+    assert_eq!(world.get("a"), "2");
+}
+
+fn a_trial_is_no_longer_for_being_restored_again(world: &World) {
+    world.migrate("a: 1\n");
+    set(world, "a", "2");
+    world.ok(&["backup", "create", "one"]);
+    world.ok(&["set", "b", "1"]);
+    world.ok(&["backup", "restore", "one", "--yes"]);
+    // As if that had been long after.
+    let now = "epoch = (SELECT epoch FROM head)";
+    world.sql(&format!("UPDATE unconfirmed SET until = '2090-01-01T00:00:00.000Z' WHERE {now}"));
+    world.ok(&["backup", "create", "two"]);
+    world.ok(&["set", "b", "2"]);
+
+    world.ok(&["backup", "restore", "two", "--yes"]);
+
+    let until = world.sql(&format!("SELECT until FROM unconfirmed WHERE {now}"));
+    let until: chrono::DateTime<Utc> = until.parse().unwrap();
+    assert!(until <= Utc::now() + Duration::minutes(10), "{until}");
 }
 
 fn a_restore_of_some_values_undoes_what_is_due_as_other_commands_do(world: &World) {

@@ -93,6 +93,8 @@ async fn values(
 ) -> ApiResult<RestoredShape> {
     let Restore { name, revision, .. } = restore;
     let reason = asked.reason.unwrap_or_else(|| format!("from backup {name}, revision {revision}"));
+    let (location, settings) = (service.live.location(), service.setup.load().database);
+    service.answer(restore.refuse_other(location, settings).await)?;
     let db = service.reader().await?;
     let (namespace, author) = (asked.namespace.as_deref(), caller.author(Some(reason)));
     let plan = restore.values(&db, &asked.only, namespace, author).await;

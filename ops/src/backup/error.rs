@@ -117,7 +117,10 @@ pub enum BackupError {
     #[diagnostic(code(backup::newer), help("nothing was changed; use that Setpoint"))]
     Newer { name: String, what: String },
 
-    #[error("{} has {} free, and {} are needed", folder.display(), size(*free_bytes), size(*needed_bytes))]
+    #[error(
+        "{} has {} free, and {} are needed",
+        folder.display(), size(*free_bytes), size(*needed_bytes)
+    )]
     #[diagnostic(
         code(backup::no_room),
         help("nothing was changed; make room there, or name another folder: [backups] folder")

@@ -140,7 +140,11 @@ impl Restore {
     }
 
     /// Refuses an archive that is not the one which the database knows by this name.
-    async fn refuse_other(&self, location: &Location, settings: Settings) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::Damaged`].
+    pub async fn refuse_other(&self, location: &Location, settings: Settings) -> Result<()> {
         match record::is_other(location, settings, &self.name, &self.sha256).await {
             false => Ok(()),
             true => {
@@ -332,6 +336,8 @@ impl Restore {
         now: DateTime<Utc>,
     ) -> Result<Restored> {
         scratch::silence(live).await?;
+        let then = apply::head(&self.scratch.connection).await?;
+        let confirmed = confirm::confirmed(live, &then.epoch).await?;
         let mut shapes = Vec::new();
         for shape in &self.shapes {
             let is_empty = lines::count(live, shape.table.name).await? == 0;
@@ -358,11 +364,10 @@ impl Restore {
                 return Err(BackupError::Damaged { name: self.name.clone(), reason }.into());
             }
         }
-        let then = apply::head(&self.scratch.connection).await?;
         let from = then.epoch.clone();
         let head = head::Model { epoch: new_epoch()?, applying: None, ..then };
         self.move_head(live, &head).await?;
-        let waiting = confirm::carry_on(live, &from, &head, now).await?;
+        let waiting = confirm::carry_on(live, &from, &confirmed, &head, now).await?;
         let plan = Plan::new(
             plan::Kind::Restore,
             Base::of(&head),

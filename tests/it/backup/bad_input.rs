@@ -139,6 +139,8 @@ fn an_archive_that_was_replaced_by_another_is_found(world: &World) {
         all.iter().find(|it| it["name"] == name).unwrap()["replaced"] == true
     };
     assert_eq!(["first", "second"].map(replaced), [false, true], "{listed}");
+    let some = world.refusal(&["backup", "restore", "second", "--only", "**", "--yes"]);
+    assert!(some.starts_with("1 backup::damaged; "), "{some}");
     insta::assert_snapshot!(refusal, @"1 backup::damaged; backup `second` is damaged: it is not the archive that was written; nothing was changed; `setpoint backup verify --all` tells which ones are whole");
 }
 
