@@ -104,7 +104,7 @@ impl Moment {
 }
 
 /// Every statement takes the revision to go back to as `?1`. The order counts.
-const STEPS: [&str; 15] = [
+const STEPS: [&str; 17] = [
     "DELETE FROM seed WHERE (namespace, source) IN
          (SELECT namespace, path FROM source WHERE revision > ?1)",
     "DELETE FROM removed_key WHERE (namespace, source) IN
@@ -115,6 +115,8 @@ const STEPS: [&str; 15] = [
     "UPDATE outbox SET revision = ?1 WHERE revision > ?1",
     "DELETE FROM resolution WHERE revision > ?1",
     "DELETE FROM invalid_change WHERE revision > ?1",
+    "DELETE FROM rejection WHERE revision > ?1",
+    "DELETE FROM unconfirmed WHERE revision > ?1",
     "DELETE FROM ignored_drift WHERE created_at >
          coalesce((SELECT at FROM revision WHERE id = ?1), '')",
     "CREATE TEMP TABLE moved AS
