@@ -336,6 +336,8 @@ fn what_was_confirmed_since_stays_confirmed_when_a_backup_is_restored(world: &Wo
 
     assert_eq!(world.json(&["confirm", "--list"]), serde_json::json!([]));
     assert_eq!(world.get("a"), "2");
+    world.ok(&["backup", "restore", "nightly", "--at", "1", "--yes"]);
+    assert_eq!(world.sql("SELECT count(*) FROM unconfirmed"), "0");
 }
 
 fn a_trial_is_no_longer_for_being_restored_again(world: &World) {
