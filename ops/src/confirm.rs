@@ -57,6 +57,7 @@ pub struct Rejection {
 }
 
 const WAITING: &str = "waiting";
+const CONFIRMED: &str = "confirmed";
 
 /// Who undoes what nobody has confirmed.
 const SETPOINT: &str = "setpoint";
@@ -94,7 +95,7 @@ pub(crate) async fn wait(
 /// [`Error::Database`].
 pub(crate) async fn confirmed(db: &impl ConnectionTrait, epoch: &str) -> Result<Vec<i64>> {
     let rows = unconfirmed::Entity::find()
-        .filter(unconfirmed::Column::State.eq("confirmed"))
+        .filter(unconfirmed::Column::State.eq(CONFIRMED))
         .filter(unconfirmed::Column::Epoch.eq(epoch));
     Ok(rows.all(db).await?.into_iter().map(|it| it.revision).collect())
 }
@@ -113,14 +114,9 @@ pub(crate) async fn carry_on(
     head: &head::Model,
     now: DateTime<Utc>,
 ) -> Result<Vec<i64>> {
-    let rows = unconfirmed::Entity::find()
-        .filter(unconfirmed::Column::State.eq(WAITING))
-        .filter(unconfirmed::Column::Epoch.eq(from))
-        .filter(unconfirmed::Column::Revision.lte(head.revision))
-        .order_by_asc(unconfirmed::Column::Revision);
-    let (rows, now) = (rows.all(db).await?, clock(db, now).await?);
+    let now = clock(db, now).await?;
     let mut revisions = Vec::new();
-    for row in rows.into_iter().filter(|it| !confirmed.contains(&it.revision)) {
+    for row in open(db, from, confirmed, head.revision).await? {
         let made = revision::Entity::find_by_id(row.revision).one(db).await?;
         // It may have been carried on before, from when it waited first.
         let each = unconfirmed::Entity::find();
@@ -134,6 +130,37 @@ pub(crate) async fn carry_on(
         insert.exec_without_returning(db).await?;
     }
     Ok(revisions)
+}
+
+/// What waits in the history `epoch`, up to the revision `newest`, and is not among `confirmed`, the
+/// oldest first.
+async fn open(
+    db: &impl ConnectionTrait,
+    epoch: &str,
+    confirmed: &[i64],
+    newest: i64,
+) -> Result<Vec<unconfirmed::Model>> {
+    let rows = unconfirmed::Entity::find()
+        .filter(unconfirmed::Column::State.eq(WAITING))
+        .filter(unconfirmed::Column::Epoch.eq(epoch))
+        .filter(unconfirmed::Column::Revision.lte(newest))
+        .order_by_asc(unconfirmed::Column::Revision);
+    let rows = rows.all(db).await?.into_iter();
+    Ok(rows.filter(|it| !confirmed.contains(&it.revision)).collect())
+}
+
+/// The revisions that [`carry_on`] would have wait, of the history of `head` as it is in `db`.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub(crate) async fn foresee(
+    db: &impl ConnectionTrait,
+    confirmed: &[i64],
+    head: &head::Model,
+) -> Result<Vec<i64>> {
+    let rows = open(db, &head.epoch, confirmed, head.revision).await?;
+    Ok(rows.into_iter().map(|it| it.revision).collect())
 }
 
 /// What waits to be confirmed, the newest first.
@@ -226,12 +253,12 @@ async fn confirm_within(
     let now = clock(db, now).await?;
     let is_rejected = rejections(db, &row).await? > row.reject_limit.unsigned_abs();
     match row.state.as_str() {
-        "confirmed" => return Ok(()),
+        CONFIRMED => return Ok(()),
         _ if is_rejected => return Err(Error::ConfirmedRejected { id: revision }),
         WAITING if now < moment(&row.until) => {}
         _ => return Err(Error::ConfirmedTooLate { id: revision, until: row.until }),
     }
-    settle(db, row, "confirmed", actor, None, now).await
+    settle(db, row, CONFIRMED, actor, None, now).await
 }
 
 /// Writes down that clients reject revisions: those that wait, and have changed something that is

@@ -311,9 +311,11 @@ fn what_waited_when_a_backup_was_taken_waits_again_when_it_is_restored(world: &W
     world.ok(&["backup", "create", "nightly"]);
     world.ok(&["set", "b", "3"]);
 
+    let planned = world.run(&["backup", "restore", "nightly", "--dry-run"]);
     let restored = world.run(&["backup", "restore", "nightly", "--yes"]);
 
-    let said = "revision 2 was not confirmed yet, and waits again: `setpoint confirm 2`\n";
+    assert_eq!(planned.stderr, "revision 2 was not confirmed yet, and would wait again\n");
+    let said = "revision 2 was not confirmed yet, and waits again (`setpoint confirm`)\n";
     assert!(restored.status == 0 && restored.stderr.ends_with(said), "{restored}");
     let listed = world.json(&["confirm", "--list"]);
     assert_eq!((&listed[0]["revision"], listed.as_array().unwrap().len()), (&2.into(), 1));
@@ -332,6 +334,8 @@ fn what_was_confirmed_since_stays_confirmed_when_a_backup_is_restored(world: &Wo
     world.ok(&["confirm"]);
     world.ok(&["set", "b", "3"]);
 
+    let planned = world.json(&["backup", "restore", "nightly", "--dry-run"]);
+    assert!(planned["waiting"].is_null(), "{planned}");
     world.ok(&["backup", "restore", "nightly", "--yes"]);
 
     assert_eq!(world.json(&["confirm", "--list"]), serde_json::json!([]));

@@ -48,7 +48,8 @@ async fn all(
     let (location, settings) = (service.live.location(), service.setup.load().database);
     let author = caller.author(asked.reason);
     let planned = service.answer(restore.plan(location, settings, author.clone()).await)?;
-    let Restoration { backup, from_revision, is_there, plan, tables, problems, .. } = planned;
+    let Restoration { backup, from_revision, is_there, plan, tables, problems, waiting, .. } =
+        planned;
     let mut answer = RestoredShape {
         backup,
         from_revision,
@@ -59,7 +60,7 @@ async fn all(
         epoch: None,
         revision: None,
         safety_backup: None,
-        waiting: None,
+        waiting: revisions(waiting),
     };
     if asked.is_dry || is_there {
         return Ok(answer);
@@ -80,8 +81,12 @@ async fn all(
     answer.epoch = Some(done.epoch);
     answer.revision = Some(done.revision);
     answer.safety_backup = done.safety_backup;
-    answer.waiting = Some(done.waiting).filter(|it| !it.is_empty());
+    answer.waiting = revisions(done.waiting);
     Ok(answer)
+}
+
+fn revisions(waiting: Vec<i64>) -> Option<Vec<i64>> {
+    Some(waiting).filter(|it| !it.is_empty())
 }
 
 /// Some values: an ordinary plan, on the history as it is.

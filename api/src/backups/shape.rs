@@ -105,7 +105,8 @@ pub(super) struct BackupShape {
     /// Whether its history was damaged when it was taken: then the retention takes no sound one for
     /// it. Missing if that is not known.
     history_damaged: Option<bool>,
-    /// Whether the record of this database is of another archive by that name.
+    /// Whether the record of this database is of another archive by that name, in whose place
+    /// somebody has put this one.
     replaced: Option<bool>,
     /// Whether the record of this database has it, if it has just been taken or read back: one of
     /// another's history it never has.
@@ -202,7 +203,7 @@ pub(super) struct RestoredShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]
     pub safety_backup: Option<String>,
-    /// The revisions that waited to be confirmed at that moment, and do so again.
+    /// The revisions that waited to be confirmed at that moment, and will do so again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]
     pub waiting: Option<Vec<i64>>,

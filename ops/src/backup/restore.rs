@@ -65,6 +65,9 @@ pub struct Restoration {
     pub tables: Vec<Counted>,
     /// As [`Restore::problems`].
     pub problems: Vec<String>,
+    /// The revisions that waited to be confirmed at that moment, and will do so again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<i64>,
     /// What came of it; none if it was not carried out.
     #[serde(flatten)]
     pub done: Option<Restored>,
@@ -87,9 +90,16 @@ pub struct Restored {
     /// The backup of what was there before, if there was something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub safety_backup: Option<String>,
-    /// The revisions that waited to be confirmed at that moment, and do so again.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// As [`Restoration::waiting`], when it came to that.
+    #[serde(skip)]
     pub waiting: Vec<i64>,
+}
+
+impl Restoration {
+    /// It came of it.
+    pub fn carried_out(self, done: Restored) -> Self {
+        Self { waiting: done.waiting.clone(), done: Some(done), ..self }
+    }
 }
 
 impl Restore {
@@ -177,9 +187,15 @@ impl Restore {
             // Somebody may have edited the history behind our backs.
             is_there = history(live).await?.is_empty();
         }
+        let then = apply::head(&self.scratch.connection).await?;
+        let confirmed = confirm::confirmed(live, &then.epoch).await?;
+        let waiting = match is_there {
+            true => Vec::new(),
+            false => confirm::foresee(&self.scratch.connection, &confirmed, &then).await?,
+        };
         let (backup, from_revision) = (self.name.clone(), self.revision);
         let (problems, done) = (self.problems.clone(), None);
-        Ok(Restoration { backup, from_revision, is_there, plan, tables, problems, done })
+        Ok(Restoration { backup, from_revision, is_there, plan, tables, problems, waiting, done })
     }
 
     /// Plans to give the keys that `only` names the values that they have in the backup, in one
