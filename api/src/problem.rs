@@ -278,6 +278,7 @@ fn status_of_backup(error: &BackupError) -> StatusCode {
         | BackupError::NotRecorded { .. }
         | BackupError::Overtaken
         | BackupError::Pinned { .. }
+        | BackupError::Replaced { .. }
         | BackupError::Stays { .. } => StatusCode::CONFLICT,
         BackupError::BadKeyFile { .. }
         | BackupError::NoKey { .. }
@@ -290,9 +291,9 @@ fn status_of_backup(error: &BackupError) -> StatusCode {
         | BackupError::StoreUnreachable { .. }
         | BackupError::WrongKey { .. }
         | BackupError::WrongRegion { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        BackupError::NotVerified { .. } | BackupError::PartlyPruned { .. } => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
+        BackupError::NotRemoved { .. }
+        | BackupError::NotVerified { .. }
+        | BackupError::PartlyPruned { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

@@ -155,9 +155,7 @@ pub async fn verify(
     match &mut checked {
         Ok(checked) => {
             checked.recorded = record::keep(location, settings, checked, Origin::Found).await;
-            if let Err(Error::Backup(BackupError::Unknown { .. })) =
-                storage.refuse_unknown(name).await
-            {
+            if storage.refuse_unknown(name).await.is_err_and(|it| it.is_no_backup()) {
                 // Somebody has removed it while it was read.
                 record::forget(location, settings, name).await;
             }

@@ -775,6 +775,11 @@ impl Error {
         }
     }
 
+    /// Whether it says that there is no backup of some name: it may have been removed meanwhile.
+    pub(crate) fn is_no_backup(&self) -> bool {
+        matches!(self, Self::Backup(BackupError::Unknown { .. }))
+    }
+
     pub(crate) fn unwritable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Unwritable { path: path.into(), source }
     }

@@ -61,6 +61,8 @@ pub enum Trust {
     Doubted(DateTime<Utc>),
     /// Nothing: it may be anybody's.
     Unknown,
+    /// Nothing: what is known by its name is of another archive, in whose place somebody has put it.
+    Replaced,
 }
 
 impl Trust {
@@ -71,15 +73,29 @@ impl Trust {
     pub fn is_tampered(self) -> bool {
         matches!(self, Self::Tampered(_))
     }
+
+    fn is_known(self) -> bool {
+        !matches!(self, Self::Unknown | Self::Replaced)
+    }
 }
 
-/// When it was last read back whole, or null.
+/// When it was last read back whole, or null, and what is to be said against it.
 impl Serialize for Trust {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Verified(at) | Self::Tampered(at) => stamp(at, serializer),
-            Self::Doubted(_) | Self::Unknown => serializer.serialize_none(),
+        #[derive(Serialize)]
+        struct Shown {
+            verified_at: Option<String>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            history_damaged: bool,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            replaced: bool,
         }
+        let verified_at = match self {
+            Self::Verified(at) | Self::Tampered(at) => Some(time::stamp(*at)),
+            Self::Doubted(_) | Self::Unknown | Self::Replaced => None,
+        };
+        let (history_damaged, replaced) = (self.is_tampered(), *self == Self::Replaced);
+        Shown { verified_at, history_damaged, replaced }.serialize(serializer)
     }
 }
 
@@ -108,7 +124,7 @@ pub fn decide(backups: &[Backup], policy: &Policy, now: DateTime<Utc>) -> Result
     policy.check()?;
     let mut newest_first: Vec<&Backup> = backups.iter().collect();
     newest_first.sort_by(|a, b| (b.at, &b.name).cmp(&(a.at, &a.name)));
-    let is_known = |it: &Backup| it.at <= now && it.trust != Trust::Unknown;
+    let is_known = |it: &Backup| it.at <= now && it.trust.is_known();
     let is_verified = |it: &Backup| it.at <= now && it.trust.is_verified();
     let is_tampered = |it: &Backup| it.at <= now && it.trust.is_tampered();
     let newest = newest_first.iter().position(|it| is_known(it));
@@ -150,7 +166,7 @@ fn protection(
     let is_verified = backup.trust.is_verified();
     let doubted_at = match backup.trust {
         Trust::Doubted(at) => Some(at),
-        Trust::Verified(_) | Trust::Tampered(_) | Trust::Unknown => None,
+        Trust::Verified(_) | Trust::Tampered(_) | Trust::Unknown | Trust::Replaced => None,
     };
     let protections = [
         (is_newest, Reason::Newest),
@@ -167,6 +183,7 @@ fn protection(
             Reason::NotVerified(for_unverified),
         ),
         (backup.trust == Trust::Unknown, Reason::Unknown),
+        (backup.trust == Trust::Replaced, Reason::Replaced),
         (backup.at > now, Reason::Ahead),
     ];
     protections.into_iter().filter_map(|(holds, reason)| holds.then_some(reason))

@@ -53,7 +53,8 @@ pub(super) enum Command {
     /// Remove one backup, for good
     ///
     /// One that is pinned stays, the newest that is known to restore, and one that this database has
-    /// no record of, unless it is forced.
+    /// no record of, unless it is forced. One that cannot be read goes. Of one that is gone it strikes
+    /// out what is known.
     Remove {
         /// Which one
         name: String,
@@ -112,9 +113,12 @@ impl Command {
 ///
 /// A change that waited to be confirmed waits again, unless it was confirmed here since.
 ///
-/// With --json it prints what HTTP answers: backup, from_revision, is_there, plan, tables, problems;
-/// once it is done also epoch, revision, safety_backup, and the revisions that are waiting. With --only it prints what every change
-/// of settings does.
+/// Of a backup whose history was damaged when it was taken it restores that, and exits with 1.
+///
+/// With --json it prints what HTTP answers: backup, from_revision, is_there, plan, tables, problems,
+/// and the revisions that are waiting; once it is done also epoch, revision, safety_backup. With
+/// --only it prints what every change of settings does: also without --yes it does not ask then, and
+/// `setpoint revert` takes it back.
 #[derive(clap::Args)]
 pub(super) struct RestoreArgs {
     /// Which one
@@ -211,7 +215,7 @@ async fn list(context: &Context) -> miette::Result<Exit> {
     let storage = storage(context);
     let listed = backup::list(&location, settings, &storage).await?;
     let Listing { backups, missing, unknown } = listed;
-    if let Some(error) = unknown {
+    if let Some(error) = unknown.filter(|_| !backups.is_empty()) {
         let error = error.in_a_line();
         console::tell(format_args!("what is known of them cannot be told: {error}"));
     }
@@ -242,7 +246,7 @@ async fn list(context: &Context) -> miette::Result<Exit> {
 
 /// What tells backups apart; `--json` has the rest.
 fn row(listed: &Listed) -> Vec<String> {
-    let Listed { name, manifest, size_bytes, trust, replaced, pinned, problem, .. } = listed;
+    let Listed { name, manifest, size_bytes, trust, pinned, problem } = listed;
     let Some(Manifest { created_at, revision, note, encryption, .. }) = manifest else {
         let [taken, revision, size] = ["-"; 3].map(str::to_owned);
         let problem = problem.clone().unwrap_or_default();
@@ -252,8 +256,8 @@ fn row(listed: &Listed) -> Vec<String> {
         Trust::Verified(_) => "verified",
         Trust::Tampered(_) => "history damaged",
         Trust::Doubted(_) => "damaged",
-        Trust::Unknown if *replaced => "replaced",
         Trust::Unknown => "not verified",
+        Trust::Replaced => "replaced",
     };
     let mut state = state.to_owned();
     if encryption.is_some() {
@@ -550,6 +554,9 @@ async fn restore_all(
         if planned.is_there {
             console::tell("the database is at that very revision: there is nothing to restore");
         }
+        if !context.json {
+            tell_waiting(&planned.waiting, "was not confirmed yet, and would wait again");
+        }
         return Ok(Exit::Done);
     }
     if !context.json {
@@ -563,18 +570,25 @@ async fn restore_all(
     let done = done.await?;
     tracing::info!(backup = name, revision = done.revision, "restored a backup");
     if context.json {
-        planned.done = Some(done);
-        console::show_json(&planned)?;
-        return Ok(Exit::Done);
+        console::show_json(&planned.carried_out(done))?;
+    } else {
+        if let Some(safe) = &done.safety_backup {
+            console::tell(format_args!("what was there before is in backup {safe}"));
+        }
+        console::tell(format_args!("revision {} of epoch {}", done.revision, done.epoch));
+        tell_waiting(&done.waiting, "was not confirmed yet, and waits again (`setpoint confirm`)");
     }
-    if let Some(safe) = &done.safety_backup {
-        console::tell(format_args!("what was there before is in backup {safe}"));
+    match restore.problems.is_empty() {
+        true => Ok(Exit::Done),
+        false => {
+            Err(damaged_history(&format!("backup {name} was restored, and the history in it is")))
+        }
     }
-    console::tell(format_args!("revision {} of epoch {}", done.revision, done.epoch));
-    for id in &done.waiting {
-        console::tell(format_args!(
-            "revision {id} was not confirmed yet, and waits again: `setpoint confirm {id}`"
-        ));
+}
+
+/// Revisions on trial.
+fn tell_waiting(waiting: &[i64], tells: &str) {
+    for id in waiting {
+        console::tell(format_args!("revision {id} {tells}"));
     }
-    Ok(Exit::Done)
 }

@@ -148,15 +148,12 @@ async fn run_one(context: &Context, name: &str) -> miette::Result<Exit> {
     if ran.recorded.state == State::Succeeded {
         return Ok(Exit::Done);
     }
-    if !context.json {
-        let reason = ran.run.error.unwrap_or_default();
-        return Err(miette!(
-            code = "job::failed",
-            help = format!("it is in `setpoint jobs history {name}`"),
-            "job `{name}` failed: {reason}"
-        ));
-    }
-    Ok(Exit::Failed)
+    let reason = ran.run.error.unwrap_or_default();
+    Err(miette!(
+        code = "job::failed",
+        help = format!("it is in `setpoint jobs history {name}`"),
+        "job `{name}` failed: {reason}"
+    ))
 }
 
 async fn history(context: &Context, name: Option<&str>, limit: u64) -> miette::Result<Exit> {

@@ -109,8 +109,9 @@ fn the_list_says_what_is_in_each_archive_without_a_database(world: &World) {
     assert_eq!((&listed[0]["name"], &listed[0]["revision"]), (&"second".into(), &5.into()));
     assert_eq!(listed[0]["verified_at"], Value::Null);
     let told = elsewhere.run(&["backup", "list"]).stderr;
+    let unknown = "what is known of them cannot be told: ";
     let passed = "passed over 2 files in backups whose names cannot be those of backups, such as \"a b.setpoint.tar\"\n";
-    assert_eq!(told, passed);
+    assert!(told.starts_with(unknown) && told.ends_with(passed), "{told}");
     assert_eq!(elsewhere.run(&["backup", "verify", "--all"]).status, 0);
 }
 

@@ -129,7 +129,7 @@ impl Bucket {
     /// What an archive is, read as a whole; none if there is none.
     async fn held(&self, name: &str) -> Result<Option<Held>> {
         let found = match self.open(name).await {
-            Err(Error::Backup(BackupError::Unknown { .. })) => return Ok(None),
+            Err(error) if error.is_no_backup() => return Ok(None),
             found => found?,
         };
         let tag = found.got.meta.e_tag.clone();

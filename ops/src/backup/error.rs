@@ -1,5 +1,6 @@
 //! Everything that can happen to backups.
 
+use std::io;
 use std::path::PathBuf;
 
 use miette::Diagnostic;
@@ -62,6 +63,25 @@ pub enum BackupError {
     )]
     NotOurs { name: String },
 
+    #[error("backup `{name}` is not the archive that this database knows by that name")]
+    #[diagnostic(
+        code(backup::replaced),
+        help(
+            "nothing was changed; somebody has put it in the place of the one that was taken: put that \
+             one back, or have this one removed by --force (over HTTP force=true) if nobody needs it"
+        )
+    )]
+    Replaced { name: String },
+
+    #[error("{} cannot be removed", path.display())]
+    #[diagnostic(
+        code(backup::not_removed),
+        help(
+            "it is as it was; look at its owner, mode and attributes, and at those of the folder"
+        )
+    )]
+    NotRemoved { path: PathBuf, source: io::Error },
+
     #[error("backup `{name}` is pinned")]
     #[diagnostic(
         code(backup::pinned),
@@ -89,15 +109,21 @@ pub enum BackupError {
     )]
     Stays { name: String, reasons: String },
 
-    #[error("removed {removed}; but {name} cannot be removed: {reason}")]
+    #[error("removed {}, and not {}: {reason}", removed.join(", "), stayed.join(", "))]
     #[diagnostic(
         code(backup::partly_pruned),
         help(
-            "those that were removed are gone, the others stay; look at its owner, mode and \
-             attributes, or at the store, and prune again"
+            "those that were removed are gone, the others are as they were; look at their owner, mode \
+             and attributes, or at the store, and prune again"
         )
     )]
-    PartlyPruned { removed: String, name: String, reason: String },
+    PartlyPruned {
+        removed: Vec<String>,
+        /// Those that no rule keeps either.
+        stayed: Vec<String>,
+        /// Of the first of them.
+        reason: String,
+    },
 
     #[error("backup `{name}` is damaged: {reason}")]
     #[diagnostic(

@@ -92,12 +92,12 @@ pub(super) fn keep(folder: &Path, name: &str, temporary: &Path) -> Result<()> {
 
 /// # Errors
 ///
-/// [`BackupError::Unknown`], [`Error::Unwritable`].
+/// [`BackupError::Unknown`], [`BackupError::NotRemoved`], [`Error::Unwritable`].
 pub(super) fn remove(folder: &Path, name: &str) -> Result<()> {
     let path = path(folder, name);
     match fs::remove_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(name)),
-        removed => removed.map_err(Error::unwritable(&path))?,
+        removed => removed.map_err(|source| BackupError::NotRemoved { path, source })?,
     }
     sync(folder)
 }

@@ -25,16 +25,10 @@ pub struct Listed {
     pub manifest: Option<Manifest>,
     /// Of the archive.
     pub size_bytes: u64,
-    /// What this database knows of it; shown as when it was last read back whole.
-    #[serde(rename = "verified_at")]
+    /// What this database knows of it; shown as when it was last read back whole, whether its
+    /// history did not hold together then, and whether it was put in the place of another.
+    #[serde(flatten)]
     pub trust: Trust,
-    /// Whether its history did not hold together when it was taken, as far as is known.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub history_damaged: bool,
-    /// Whether the record of this database is of another archive by that name: somebody has put
-    /// this one in its place.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub replaced: bool,
     /// Whether it is not to be removed; the manifest says the same.
     #[serde(skip)]
     pub pinned: bool,
@@ -51,8 +45,6 @@ impl Listed {
             manifest: None,
             size_bytes: 0,
             trust: Trust::Unknown,
-            history_damaged: false,
-            replaced: false,
             pinned: known.is_some_and(|it| it.pinned_at.is_some()),
             problem: None,
         }
@@ -71,7 +63,8 @@ pub struct Listing {
     pub backups: Vec<Listed>,
     /// The names of those that are in the record, and not there.
     pub missing: Vec<String>,
-    /// Why the record cannot be read: nothing is known of any of them then.
+    /// Why the record cannot be read, or that there is no database: nothing is known of any of them
+    /// then.
     pub unknown: Option<Error>,
 }
 
@@ -82,7 +75,7 @@ pub struct Listing {
 /// [`Error::Unreadable`] if the folder cannot be; as [`super::Bucket`] has them.
 pub async fn list(location: &Location, settings: Settings, storage: &Storage) -> Result<Listing> {
     let names = storage.names().await?;
-    let (known, unknown) = match record::read(location, settings).await {
+    let (known, unknown) = match record::rows(location, settings).await {
         Ok(known) => (known, None),
         Err(error) => (Vec::new(), Some(error)),
     };
@@ -129,7 +122,7 @@ async fn looked(
     let mut looks = stream::iter(looks).buffered(AT_ONCE);
     while let Some(one) = looks.next().await {
         match one {
-            Err(Error::Backup(BackupError::Unknown { .. })) => {}
+            Err(error) if error.is_no_backup() => {}
             one => listed.push(one?),
         }
     }
@@ -183,7 +176,7 @@ async fn look(
     let one = Listed::of(name, known);
     let (mut manifest, size_bytes) = match archive::head(storage, name).await {
         Ok(head) => head,
-        Err(error @ Error::Backup(BackupError::Unknown { .. })) => return Err(error),
+        Err(error) if error.is_no_backup() => return Err(error),
         Err(error) => {
             let is_newer = matches!(error, Error::Backup(BackupError::Newer { .. }));
             let is_reached = is_newer || error.damage().is_some();
@@ -194,14 +187,16 @@ async fn look(
         }
     };
     // Another archive by that name has nothing of what is known of the first.
-    let replaced = known.is_some_and(|it| !is_of(it, &manifest, size_bytes));
-    let known = known.filter(|_| !replaced);
-    let pinned = known.map_or(manifest.pinned, |it| it.pinned_at.is_some());
+    let own = known.filter(|it| is_of(it, &manifest, size_bytes));
+    let pinned = own.map_or(manifest.pinned, |it| it.pinned_at.is_some());
     manifest.pinned = pinned;
-    let trust = known.map_or(Trust::Unknown, trust);
-    let history_damaged = trust.is_tampered();
+    let trust = match (known, own) {
+        (None, _) => Trust::Unknown,
+        (Some(_), None) => Trust::Replaced,
+        (Some(_), Some(own)) => trust(own),
+    };
     let manifest = Some(manifest);
-    Ok(Listed { manifest, size_bytes, trust, history_damaged, replaced, pinned, ..one })
+    Ok(Listed { manifest, size_bytes, trust, pinned, ..one })
 }
 
 /// Whether `known` is of the archive of that manifest, as far as can be told without all of it.

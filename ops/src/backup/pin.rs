@@ -6,6 +6,7 @@ use setpoint_entity::backup;
 
 use super::{BackupError, Listed, Storage, find};
 use crate::database::{self, Access, Database, Location, Settings};
+use crate::retention::Trust;
 use crate::{Error, Result, time};
 
 /// Pins the backup `name`, or takes its pin away. Gives it as it is then. Of one that the database
@@ -13,8 +14,9 @@ use crate::{Error, Result, time};
 ///
 /// # Errors
 ///
-/// [`BackupError::BadName`], [`BackupError::Unknown`], [`BackupError::NotRecorded`]; as
-/// [`database::open`]; [`Error::Locked`], [`Error::Database`]: nothing has changed then.
+/// [`BackupError::BadName`], [`BackupError::Unknown`], [`BackupError::NotRecorded`],
+/// [`BackupError::Replaced`]; as [`database::open`]; [`Error::Locked`], [`Error::Database`]: nothing
+/// has changed then.
 pub async fn pin(
     location: &Location,
     settings: Settings,
@@ -23,7 +25,9 @@ pub async fn pin(
     is_pinned: bool,
     now: DateTime<Utc>,
 ) -> Result<Listed> {
-    find(location, settings, storage, name).await?;
+    if find(location, settings, storage, name).await?.trust == Trust::Replaced {
+        return Err(BackupError::Replaced { name: name.to_owned() }.into());
+    }
     let write = async |db: &Database| {
         let transaction = db.begin().await?;
         let Some(known) = backup::Entity::find_by_id(name).one(&transaction).await? else {

@@ -33,7 +33,7 @@ pub async fn plan_prune(
 ///
 /// # Errors
 ///
-/// [`BackupError::Stays`]; as [`plan_prune`]; [`Error::Unwritable`]: nothing was removed then.
+/// [`BackupError::Stays`]; as [`plan_prune`], [`super::remove`]: nothing was removed then.
 /// [`BackupError::PartlyPruned`]: those that it names were.
 pub async fn prune_planned(
     location: &Location,
@@ -78,22 +78,32 @@ async fn carry_out(
     storage: &Storage,
     decisions: &[Decision],
 ) -> Result<()> {
-    let mut removed = Vec::new();
+    let (mut removed, mut stayed, mut failed) = (Vec::new(), Vec::new(), None);
     // The oldest first: whatever comes between, the newest ones are there.
     for one in decisions.iter().rev().filter(|it| !it.is_kept()) {
         match take_away(location, settings, storage, &one.name, "retention").await {
-            Ok(()) => removed.push(one.name.as_str()),
+            Ok(()) => removed.push(one.name.clone()),
             // Somebody else has removed it.
-            Err(Error::Backup(BackupError::Unknown { .. })) => {}
-            Err(error) if removed.is_empty() => return Err(error),
+            Err(error) if error.is_no_backup() => {}
             Err(error) => {
-                let (removed, name) = (removed.join(", "), one.name.clone());
-                let reason = error.in_a_line();
-                return Err(BackupError::PartlyPruned { removed, name, reason }.into());
+                // It does not hold up the others, unless none of them can be reached.
+                let is_over = matches!(error, Error::Backup(BackupError::StoreUnreachable { .. }));
+                stayed.push(one.name.clone());
+                failed.get_or_insert(error);
+                if is_over {
+                    break;
+                }
             }
         }
     }
-    Ok(())
+    match failed {
+        None => Ok(()),
+        Some(error) if removed.is_empty() => Err(error),
+        Some(error) => {
+            let reason = error.in_a_line();
+            Err(BackupError::PartlyPruned { removed, stayed, reason }.into())
+        }
+    }
 }
 
 fn as_backup(listed: &Listed) -> Option<Backup> {

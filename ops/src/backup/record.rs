@@ -30,11 +30,20 @@ pub(super) async fn all(location: &Location, settings: Settings) -> Vec<backup::
 ///
 /// As [`database::open`].
 pub(super) async fn read(location: &Location, settings: Settings) -> Result<Vec<backup::Model>> {
-    let read = async |db: &DatabaseTransaction| Ok(backup::Entity::find().all(db).await?);
-    match database::reading(location, settings, read).await {
+    match rows(location, settings).await {
         Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => Ok(Vec::new()),
         read => read,
     }
+}
+
+/// As [`read`], for who tells that there is no database.
+///
+/// # Errors
+///
+/// As [`database::open`].
+pub(super) async fn rows(location: &Location, settings: Settings) -> Result<Vec<backup::Model>> {
+    let read = async |db: &DatabaseTransaction| Ok(backup::Entity::find().all(db).await?);
+    database::reading(location, settings, read).await
 }
 
 /// # Errors

@@ -7,17 +7,16 @@ use crate::retention::Trust;
 use crate::{Error, Result};
 
 /// Removes the backup `name`, and what is known of it, for `by`; of one that is gone what is known.
-/// Unless it is forced, one that is
-/// pinned stays, the newest of those that were read back whole (of those with a sound history, if
-/// there is one), and one that is not in the record, which might tell that. With `is_dry` it is only
-/// looked whether it may go.
+/// Unless it is forced, one that is pinned stays, the newest of those that were read back whole (of
+/// those with a sound history, if there is one), and one that is not in the record, which might tell
+/// that; not one that cannot be read. With `is_dry` it is only looked whether it may go.
 ///
 /// # Errors
 ///
 /// [`BackupError::BadName`], [`BackupError::Unknown`], [`BackupError::Pinned`],
-/// [`BackupError::LastVerified`], [`BackupError::NotOurs`], [`Error::Unreadable`], [`Error::Unwritable`]; as
-/// [`super::Bucket`] has them, and as
-/// [`crate::database::open`] if there is a database: nothing was removed then.
+/// [`BackupError::LastVerified`], [`BackupError::NotOurs`], [`BackupError::Replaced`],
+/// [`BackupError::NotRemoved`], [`Error::Unreadable`], [`Error::Unwritable`]; as [`super::Bucket`]
+/// has them, and as [`crate::database::open`] if there is a database: nothing was removed then.
 pub async fn remove(
     location: &Location,
     settings: Settings,
@@ -32,7 +31,9 @@ pub async fn remove(
     }
     if is_dry {
         return match storage.refuse_unknown(name).await {
-            Err(error) if is_gone(&error) => record::refuse_unknown(location, settings, name).await,
+            Err(error) if error.is_no_backup() => {
+                record::refuse_unknown(location, settings, name).await
+            }
             looked => looked,
         };
     }
@@ -54,7 +55,7 @@ pub(super) async fn take_away(
     match storage.remove(name).await {
         Ok(()) => tracing::info!(backup = name, by, "removed a backup"),
         // Somebody has taken it away, and the record still has it.
-        Err(error) if is_gone(&error) => {
+        Err(error) if error.is_no_backup() => {
             record::refuse_unknown(location, settings, name).await?;
             tracing::info!(backup = name, by, "struck out a backup that is gone");
         }
@@ -62,10 +63,6 @@ pub(super) async fn take_away(
     }
     record::forget(location, settings, name).await;
     Ok(())
-}
-
-fn is_gone(error: &Error) -> bool {
-    matches!(error, Error::Backup(BackupError::Unknown { .. }))
 }
 
 /// `listed` are all of them, the oldest first.
@@ -77,6 +74,7 @@ fn refuse_needed(listed: &[Listed], name: &str) -> Result<()> {
     let refused: Option<Error> = match newest {
         _ if one.pinned => Some(BackupError::Pinned { name }.into()),
         Some(newest) if newest.name == name => Some(BackupError::LastVerified { name }.into()),
+        _ if one.trust == Trust::Replaced => Some(BackupError::Replaced { name }.into()),
         // What cannot be read is of no use to anybody.
         _ if one.trust == Trust::Unknown && one.problem.is_none() => {
             Some(BackupError::NotOurs { name }.into())

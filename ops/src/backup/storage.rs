@@ -179,8 +179,8 @@ impl Storage {
 
     /// # Errors
     ///
-    /// [`BackupError::BadName`], [`BackupError::Unknown`], [`Error::Unwritable`]; as [`Bucket`] has
-    /// them.
+    /// [`BackupError::BadName`], [`BackupError::Unknown`], [`BackupError::NotRemoved`],
+    /// [`Error::Unwritable`]; as [`Bucket`] has them.
     pub(super) async fn remove(&self, name: &str) -> Result<()> {
         refuse_bad_name(name)?;
         match &self.bucket {

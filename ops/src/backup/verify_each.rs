@@ -34,7 +34,7 @@ pub async fn verify_each<E: From<Error>>(
     for name in &names {
         match verify(location, settings, storage, name, now()).await {
             // Somebody has removed it meanwhile.
-            Err(Error::Backup(BackupError::Unknown { .. })) if is_all => {}
+            Err(error) if is_all && error.is_no_backup() => {}
             checked => told(name, checked)?,
         }
     }

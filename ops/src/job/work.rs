@@ -131,21 +131,17 @@ pub(super) async fn carry_out(
     done.unwrap_or_else(|error| Ended::failed(error.in_a_line()))
 }
 
-fn told(output: String) -> Result<Ended> {
-    Ok(Ended::done(output))
-}
-
 async fn audit_verify(store: Store<'_>) -> Result<Ended> {
     let verdict = audit::verify(&store.reader().await?).await?;
     match verdict.first_bad {
         Some(bad) => Ok(Ended::found(format!("revision {}: {}", bad.revision, bad.reason))),
-        None => told(format!(
+        None => Ok(Ended::done(format!(
             "the history of {} holds together, {} of them not sealed yet{}; the newest hash is {}",
             counted(verdict.revisions, "revision"),
             verdict.unsealed,
             verdict.and_removed(),
             verdict.head_hash
-        )),
+        ))),
     }
 }
 
@@ -159,8 +155,10 @@ async fn take_backup(ground: &Ground, job: &str, now: DateTime<Utc>) -> Result<E
     let (revision, size) = (manifest.revision, size(*size_bytes));
     let taken = format!("{name}: revision {revision}, {size}, read back whole");
     match (&made.problems, damaged_history(&made)) {
-        (None, _) => told(format!("{taken}; its history is long, and left to verify-backups")),
-        (Some(_), None) => told(taken),
+        (None, _) => {
+            Ok(Ended::done(format!("{taken}; its history is long, and left to verify-backups")))
+        }
+        (Some(_), None) => Ok(Ended::done(taken)),
         (Some(_), Some(damaged)) => Ok(Ended::found(format!("{damaged}; {taken}"))),
     }
 }
@@ -188,7 +186,7 @@ async fn verify_backups(ground: &Ground, now: DateTime<Utc>) -> Result<Ended> {
     };
     let count = backup::verify_each(location, *settings, backups, None, || now, told_of).await?;
     match bad.is_empty() {
-        true => told(format!("{}, each read back whole", counted(count, "backup"))),
+        true => Ok(Ended::done(format!("{}, each read back whole", counted(count, "backup")))),
         false => Ok(Ended { is_final, ..Ended::failed(bad.join("; ")) }),
     }
 }
@@ -200,23 +198,22 @@ async fn retention(
     job: &str,
     now: DateTime<Utc>,
 ) -> Result<Ended> {
-    let mut done = Vec::new();
+    let (mut done, mut is_whole) = (Vec::new(), true);
     if let Some(policy) = &ground.retention {
-        done.push(prune_backups(ground, policy, now).await?);
+        let pruned = prune_backups(ground, policy, now).await;
+        is_whole &= pruned.is_ok();
+        done.push(pruned.unwrap_or_else(|error| format!("backups: {}", error.in_a_line())));
     }
     if let Some(policy) = &ground.revisions {
-        match (prune_revisions(store, ground, policy, job, now).await, done.first()) {
-            (Ok(pruned), _) => done.push(pruned),
-            (Err(error), None) => return Err(error),
-            (Err(error), Some(before)) => {
-                let error = error.in_a_line();
-                return Ok(Ended::failed(format!("{before}; but no revisions went: {error}")));
-            }
-        }
+        let pruned = prune_revisions(store, ground, policy, job, now).await;
+        is_whole &= pruned.is_ok();
+        let failed = |error: Error| format!("no revisions went: {}", error.in_a_line());
+        done.push(pruned.unwrap_or_else(failed));
     }
     match done.is_empty() {
         true => Err(Error::NoRetention),
-        false => told(done.join("; ")),
+        false if is_whole => Ok(Ended::done(done.join("; "))),
+        false => Ok(Ended::failed(done.join("; "))),
     }
 }
 
@@ -281,8 +278,8 @@ async fn reseed_check(store: Store<'_>, ground: &Ground) -> Result<Ended> {
         .map(|it| format!("{} of {}", it.path, it.namespace))
         .collect();
     match new.is_empty() {
-        true => told(format!("{}, all as imported", counted(listed.len(), "source"))),
-        false => told(format!("an update is available: {}", new.join(", "))),
+        true => Ok(Ended::done(format!("{}, all as imported", counted(listed.len(), "source")))),
+        false => Ok(Ended::done(format!("an update is available: {}", new.join(", ")))),
     }
 }
 
@@ -310,7 +307,7 @@ async fn vacuum(ground: &Ground) -> Result<Ended> {
         };
         done.await.map_err(|error: Error| error.at(db.place()))
     };
-    told(database::using(&ground.location, Access::Write, ground.settings, work).await?)
+    Ok(Ended::done(database::using(&ground.location, Access::Write, ground.settings, work).await?))
 }
 
 /// One page in so many has to be free.

@@ -26,6 +26,8 @@ pub enum Reason {
     /// Not in the record of this database: it may be another's. Reading it back puts it there if it
     /// is of this history.
     Unknown,
+    /// Not the archive that the record of this database is of: somebody has put it in its place.
+    Replaced,
     /// Dated later than now: the clock was ahead, or is behind.
     Ahead,
 }
@@ -55,6 +57,7 @@ impl fmt::Display for Reason {
             Self::NoneVerifiedSince => f.write_str("not verified, and no newer one is"),
             Self::NotVerified(span) => write!(f, "not verified, kept for {span}"),
             Self::Unknown => f.write_str("unknown to this database"),
+            Self::Replaced => f.write_str("not the archive that this database knows by its name"),
             Self::Ahead => f.write_str("dated later than now"),
         }
     }

@@ -7,7 +7,7 @@ mod properties;
 mod restic;
 
 /// Backups, each a name, a time and what there is to say: `v`erified, `p`inned, before a
-/// `m`igration, `u`nknown, `t`ampered with; others were found damaged as soon as they were there.
+/// `m`igration, `u`nknown, `r`eplaced, `t`ampered with; others were found damaged as soon as they were there.
 fn backups(lines: &[(&str, &str, &str)]) -> Vec<Backup> {
     let backup = |(name, at, marks): &(&str, &str, &str)| Backup {
         name: (*name).to_owned(),
@@ -23,6 +23,7 @@ fn trust(at: DateTime<Utc>, marks: &str) -> Trust {
     match marks {
         _ if marks.contains('v') => Trust::Verified(at),
         _ if marks.contains('u') => Trust::Unknown,
+        _ if marks.contains('r') => Trust::Replaced,
         _ if marks.contains('t') => Trust::Tampered(at),
         _ => Trust::Doubted(at),
     }
@@ -170,10 +171,12 @@ fn what_is_unknown_stays_and_takes_no_place_of_what_is_known() {
         GOOD,
         ("doubted", "2026-05-01T11:00:00Z", ""),
         ("theirs", "2026-05-02T11:00:00Z", "u"),
+        ("put there", "2026-05-02T11:30:00Z", "r"),
     ];
 
     let policy = policy(r#"{"keep_last": 1, "unverified_for": "0d"}"#);
     insta::assert_snapshot!(decided(&lines, &policy), @r"
+    put there: not the archive that this database knows by its name
     theirs: unknown to this database
     doubted: newest backup; not verified, and no newer one is
     good: last backup; newest verified backup

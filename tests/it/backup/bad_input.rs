@@ -141,6 +141,10 @@ fn an_archive_that_was_replaced_by_another_is_found(world: &World) {
     assert_eq!(["first", "second"].map(replaced), [false, true], "{listed}");
     let some = world.refusal(&["backup", "restore", "second", "--only", "**", "--yes"]);
     assert!(some.starts_with("1 backup::damaged; "), "{some}");
+    for command in [["backup", "remove", "second"], ["backup", "pin", "second"]] {
+        let refused = world.refusal(&command);
+        insta::allow_duplicates! { insta::assert_snapshot!(refused, @"1 backup::replaced; backup `second` is not the archive that this database knows by that name; nothing was changed; somebody has put it in the place of the one that was taken: put that one back, or have this one removed by --force (over HTTP force=true) if nobody needs it") }
+    }
     insta::assert_snapshot!(refusal, @"1 backup::damaged; backup `second` is damaged: it is not the archive that was written; nothing was changed; `setpoint backup verify --all` tells which ones are whole");
 }
 
@@ -215,6 +219,10 @@ fn a_history_that_was_damaged_before_is_told_and_can_be_restored(world: &World) 
     assert_eq!(planned.stderr, told);
     let planned = world.json(&["backup", "restore", "first", "--dry-run"]);
     assert_eq!(planned["problems"][1], "revision 2: it or its changes were edited");
-    world.ok(&["backup", "restore", "first", "--yes"]);
+    let restored = world.run(&["backup", "restore", "first", "--yes"]);
+    assert!(
+        restored.status == 1 && restored.stderr.contains("backup::damaged_history"),
+        "{restored}"
+    );
     assert_eq!(world.get("http.port"), "8080");
 }

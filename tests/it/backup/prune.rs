@@ -19,7 +19,7 @@ on_both![
     without_a_policy_nothing_is_removed,
     what_is_damaged_does_not_count_and_the_newest_good_one_stays,
     what_was_taken_of_a_damaged_history_says_so_and_removes_no_sound_one,
-    what_was_removed_before_one_could_not_be_is_told,
+    one_that_cannot_be_removed_does_not_hold_up_the_others_nor_the_revisions,
     where_there_is_no_backup_none_is_verified,
     one_backup_is_removed_unless_it_is_needed,
     what_is_in_the_record_and_gone_is_told,
@@ -162,9 +162,9 @@ fn what_was_taken_of_a_damaged_history_says_so_and_removes_no_sound_one(world: &
     assert_eq!(made["problems"], serde_json::json!([]));
 }
 
-fn what_was_removed_before_one_could_not_be_is_told(world: &World) {
+fn one_that_cannot_be_removed_does_not_hold_up_the_others_nor_the_revisions(world: &World) {
     const JOB: &str = "[[job]]\nname = 'tidy'\nverb = 'retention'\ncron = '0 3 1 1 *'\n";
-    with_backups(world, &format!("{KEEP_ONE}{JOB}"));
+    with_backups(world, &format!("{KEEP_ONE}{JOB}[revisions]\nkeep_last = 1\n"));
     world.ok(&["backup", "create", "five"]);
     let strace = |arguments: &[&str]| {
         // As the program names it.
@@ -178,13 +178,19 @@ fn what_was_removed_before_one_could_not_be_is_told(world: &World) {
 
     let told = pruned.problem();
     assert_eq!(told["code"], "backup::partly_pruned", "{pruned}");
-    assert!(text(&told["message"]).starts_with("removed two; but three cannot be removed: "));
+    assert!(text(&told["message"]).starts_with("removed two, four, and not three: "), "{told}");
     assert!(!text(&told["help"]).contains("nothing was changed"), "{told}");
-    assert_eq!(names(world), ["one", "three", "four", "five"]);
-    assert_eq!(world.sql("SELECT count(*) FROM backup"), "4");
+    assert_eq!(names(world), ["one", "three", "five"]);
+    assert_eq!(world.sql("SELECT count(*) FROM backup"), "3");
     // Nothing was: it says so.
     let again = strace(&["backup", "prune", "--yes", "--json"]).problem();
-    assert_eq!(again["code"], "file::unwritable", "{again}");
+    assert_eq!(again["code"], "backup::not_removed", "{again}");
+    let job = strace(&["jobs", "run", "tidy", "--json"]);
+    let told = job.problem();
+    let told = text(&told["message"]);
+    assert!(told.contains("backups: backups/three.setpoint.tar cannot be removed: "), "{told}");
+    assert!(told.ends_with("5 revisions, all kept") && job.status == 1, "{job}");
+    assert_eq!(world.json(&["jobs", "history", "tidy"])[0]["state"], "failed");
     let job = world.run(&["jobs", "run", "tidy"]);
     assert_eq!(job.status, 0, "{job}");
     assert_eq!(names(world), ["one", "five"]);

@@ -126,7 +126,7 @@ fn another_archive_in_its_place_is_not_verified(world: &World) {
 
     assert_eq!(world.json(&["backup", "list"])[1]["verified_at"], Value::Null);
     assert_snapshot!(reasons(world), @r#"
-    two ["unknown to this database"]
+    two ["not the archive that this database knows by its name"]
     one ["last backup","newest backup","newest verified backup"]
     "#);
 }
