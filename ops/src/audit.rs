@@ -3,6 +3,8 @@
 //! Each revision's hash covers the one before it, so a row that is changed or taken out later
 //! shows. A tail that is cut off does not: for that the newest hash has to be kept elsewhere.
 
+use std::fmt;
+
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
     QueryOrder, QuerySelect,
@@ -10,6 +12,7 @@ use sea_orm::{
 use serde::Serialize;
 use setpoint_entity::{change, head, revision};
 
+use crate::amount::counted;
 use crate::apply::head;
 use crate::{Result, hash};
 
@@ -34,13 +37,21 @@ pub struct Verdict {
     pub first_bad: Option<Bad>,
 }
 
-impl Verdict {
-    /// `, 900 of them removed by retention`, if there are such.
-    pub fn and_removed(&self) -> String {
-        match self.removed {
-            0 => String::new(),
-            removed => format!(", {removed} of them removed by retention"),
+/// `the history of 12 revisions holds together, 5 of them removed by retention`, or what is wrong.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { revisions, unsealed, removed, first_bad, .. } = self;
+        if let Some(bad) = first_bad {
+            return write!(f, "revision {}: {}", bad.revision, bad.reason);
         }
+        write!(f, "the history of {} holds together", counted(*revisions, "revision"))?;
+        if *removed > 0 {
+            write!(f, ", {removed} of them removed by retention")?;
+        }
+        if *unsealed > 0 {
+            write!(f, ", {unsealed} of them made in SQL and not sealed yet")?;
+        }
+        Ok(())
     }
 }
 

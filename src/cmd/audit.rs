@@ -99,17 +99,9 @@ async fn verify(context: &Context) -> miette::Result<Exit> {
     if context.json {
         console::show_json(&verdict)?;
     } else {
-        match &verdict.first_bad {
-            Some(bad) => {
-                console::show(format_args!("revision {}: {}\n", bad.revision, bad.reason))?;
-            }
-            None => console::show(format_args!(
-                "the history of {} holds together, {} of them made in SQL and not sealed yet{}\n{}\n",
-                counted(verdict.revisions, "revision"),
-                verdict.unsealed,
-                verdict.and_removed(),
-                verdict.head_hash
-            ))?,
+        console::show(format_args!("{verdict}\n"))?;
+        if verdict.first_bad.is_none() {
+            console::show(format_args!("{}\n", verdict.head_hash))?;
         }
     }
     Ok(if verdict.first_bad.is_none() { Exit::Done } else { Exit::Failed })

@@ -47,7 +47,7 @@ fn an_untouched_history_holds_together(world: &World) {
     assert_snapshot!(verdict(world, "SELECT 1"), @r"
     status 0
     -- stdout
-    the history of 5 revisions holds together, 0 of them made in SQL and not sealed yet
+    the history of 5 revisions holds together
     sha256:[hash]
     ");
 }

@@ -94,7 +94,7 @@ fn what_is_removed_is_sealed_into_the_chain_and_a_second_time_nothing_goes(world
     assert_snapshot!(verified, @r"
     status 0
     -- stdout
-    the history of 12 revisions holds together, 0 of them made in SQL and not sealed yet, 5 of them removed by retention
+    the history of 12 revisions holds together, 5 of them removed by retention
     sha256:[hash]
     ");
     let said = ["id", "kind", "actor", "channel", "reason"].map(|it| top[it].to_string()).join(" ");

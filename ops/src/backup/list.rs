@@ -162,9 +162,8 @@ pub async fn find(
     name: &str,
 ) -> Result<Listed> {
     refuse_bad_name(name)?;
-    let known = record::all(location, settings).await;
-    let known = known.iter().find(|it| it.name == name);
-    look(storage, name, known, Reached::OrTold).await
+    let known = record::one(location, settings, name).await;
+    look(storage, name, known.as_ref(), Reached::OrTold).await
 }
 
 async fn look(

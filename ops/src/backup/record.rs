@@ -15,16 +15,25 @@ use crate::clock::latest;
 use crate::database::{self, Access, Database, Location, Settings};
 use crate::{Error, Result, apply, time};
 
-/// Every backup that is known; none if there is no database that could tell.
-pub(super) async fn all(location: &Location, settings: Settings) -> Vec<backup::Model> {
-    read(location, settings).await.unwrap_or_else(|error| {
-        let error = error.in_a_line();
-        tracing::warn!(error, "what the database knows of its backups cannot be read");
-        Vec::new()
-    })
+/// What is known of the backup `name`; nothing if there is no database that could tell.
+pub(super) async fn one(
+    location: &Location,
+    settings: Settings,
+    name: &str,
+) -> Option<backup::Model> {
+    let read =
+        async |db: &DatabaseTransaction| Ok(backup::Entity::find_by_id(name).one(db).await?);
+    match database::reading(location, settings, read).await {
+        Err(Error::NoDatabase { .. } | Error::EmptyDatabase { .. }) => None,
+        read => read.unwrap_or_else(|error| {
+            let error = error.in_a_line();
+            tracing::warn!(error, "what the database knows of its backups cannot be read");
+            None
+        }),
+    }
 }
 
-/// As [`all`], for who must not go on if there is a database that cannot be read.
+/// Every backup that is known, for who must not go on if there is a database that cannot be read.
 ///
 /// # Errors
 ///
@@ -54,9 +63,9 @@ pub(super) async fn refuse_unknown(
     settings: Settings,
     name: &str,
 ) -> Result<()> {
-    match all(location, settings).await.iter().any(|it| it.name == name) {
-        true => Ok(()),
-        false => Err(BackupError::Unknown { name: name.to_owned() }.into()),
+    match one(location, settings, name).await {
+        Some(_) => Ok(()),
+        None => Err(BackupError::Unknown { name: name.to_owned() }.into()),
     }
 }
 
@@ -67,8 +76,7 @@ pub(super) async fn is_other(
     name: &str,
     sha256: &str,
 ) -> bool {
-    let known = all(location, settings).await;
-    known.iter().any(|it| it.name == name && it.sha256 != sha256)
+    one(location, settings, name).await.is_some_and(|it| it.sha256 != sha256)
 }
 
 /// What the database knows of how old its backups are.

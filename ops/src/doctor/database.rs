@@ -70,11 +70,8 @@ async fn refuse_damaged(db: &DatabaseTransaction, place: &str) -> Result<()> {
 async fn history(db: &DatabaseTransaction) -> Result<Check> {
     let verdict = audit::verify(db).await?;
     Ok(match verdict.first_bad {
-        None => {
-            let revisions = counted(verdict.revisions, "revision");
-            Check::well("history", format!("the history of {revisions} holds together"))
-        }
-        Some(it) => Check::wrong("history", format!("revision {}: {}", it.revision, it.reason)),
+        None => Check::well("history", verdict.to_string()),
+        Some(_) => Check::wrong("history", verdict.to_string()),
     })
 }
 

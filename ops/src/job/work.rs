@@ -133,16 +133,10 @@ pub(super) async fn carry_out(
 
 async fn audit_verify(store: Store<'_>) -> Result<Ended> {
     let verdict = audit::verify(&store.reader().await?).await?;
-    match verdict.first_bad {
-        Some(bad) => Ok(Ended::found(format!("revision {}: {}", bad.revision, bad.reason))),
-        None => Ok(Ended::done(format!(
-            "the history of {} holds together, {} of them not sealed yet{}; the newest hash is {}",
-            counted(verdict.revisions, "revision"),
-            verdict.unsealed,
-            verdict.and_removed(),
-            verdict.head_hash
-        ))),
-    }
+    Ok(match verdict.first_bad {
+        Some(_) => Ended::found(verdict.to_string()),
+        None => Ended::done(format!("{verdict}; the newest hash is {}", verdict.head_hash)),
+    })
 }
 
 async fn take_backup(ground: &Ground, job: &str, now: DateTime<Utc>) -> Result<Ended> {
