@@ -177,7 +177,7 @@ impl DriftApi {
     ) -> ApiResult<Rendered<DriftReport>> {
         let visible = self.0.visible(&caller, ns.0)?;
         let mut report = self.found().await?;
-        report.drift.retain(|it| visible.as_ref().is_none_or(|all| all.contains(&it.namespace)));
+        report.keep(|it| visible.as_ref().is_none_or(|all| all.iter().any(|one| one == it)));
         let rules = self.0.rules();
         for one in &mut report.drift {
             one.hide(&rules(&one.namespace));
@@ -187,7 +187,7 @@ impl DriftApi {
             true => report.drift.iter().collect(),
             false => report.open().collect(),
         };
-        Ok(Rendered::of(&Found { files: report.files, ignored, drift }))
+        Ok(Rendered::of(&Found { files: report.file_count(), ignored, drift }))
     }
 
     /// Write what is live into the files it came from

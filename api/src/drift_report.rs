@@ -1,5 +1,6 @@
 //! `/drift/report`: what a job last found out of line, for people and for programs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use poem_openapi::param::Query;
@@ -29,8 +30,18 @@ struct ReportShape {
     files: u64,
     /// How many are left alone on purpose.
     ignored: u64,
+    /// The same of each namespace that a source is of; none in a report of an older version.
+    namespaces: BTreeMap<String, LookedShape>,
     /// In order of namespace, layer and key.
     drift: Vec<ItemShape>,
+}
+
+/// What was looked at in a namespace.
+#[derive(Object)]
+#[oai(rename = "LookedAt")]
+struct LookedShape {
+    files: u64,
+    ignored: u64,
 }
 
 /// One key, or one file, that was out of line.
@@ -109,10 +120,10 @@ impl DriftReports {
         let work = move |service: Arc<Service>| async move {
             let setup = service.setup.load().jobs.clone();
             let db = service.reader().await?;
-            service.answer(report::show(&db, &setup.ground, is_fresh, now()).await)
+            service.answer(report::show(&db, &setup.ground, None, is_fresh, now()).await)
         };
         let mut report = aside(&self.0, work).await?;
-        report.drift.retain(|it| visible.as_ref().is_none_or(|all| all.contains(&it.namespace)));
+        report.keep(|it| visible.as_ref().is_none_or(|all| all.iter().any(|one| one == it)));
         Ok(Told::Ok(match format.unwrap_or_default() {
             Format::Json => Text::Json(Rendered::of(&report)),
             Format::Md => Text::Markdown(PlainText(markdown(&report))),

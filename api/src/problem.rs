@@ -221,6 +221,7 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::UnknownToken { .. }
         | Error::UnknownJob { .. }
         | Error::NothingUnconfirmed
+        | Error::NoSource { .. }
         | Error::NoDrift { .. } => StatusCode::NOT_FOUND,
         Error::Backup(error) => status_of_backup(error),
         Error::BadKey { .. }

@@ -1,6 +1,6 @@
 //! Where file, seed and database disagree. Read only: the comparison is that of an import.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -14,18 +14,19 @@ use setpoint_importers::{Key, Limits, TypedValue, ValueType};
 use crate::differing::{Fetched, Row, differing, seeds_of};
 use crate::ignore::{self, Ignored};
 use crate::import::{Difference, differences};
+use crate::nearest::nearest;
 use crate::plan::{Origin, SourceStatus};
 use crate::secret::Rules;
 use crate::source::{Declared, Imported, ReadSource, imported, read, read_bytes, with_known};
 use crate::{Error, Result, hash, rows};
 
 /// Everything that is out of line, and what was looked at.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Report {
     /// In order of namespace, layer and key. What concerns a whole file comes first.
     pub drift: Vec<Drift>,
-    /// How many files were compared.
-    pub files: usize,
+    /// How many files were compared, of each namespace that a source is of.
+    pub files: BTreeMap<String, usize>,
 }
 
 /// One key, or one file, that is out of line.
@@ -77,6 +78,49 @@ impl Report {
     pub fn open(&self) -> impl Iterator<Item = &Drift> {
         self.drift.iter().filter(|it| !it.is_ignored())
     }
+
+    /// How many files were compared.
+    pub fn file_count(&self) -> usize {
+        self.files.values().sum()
+    }
+
+    /// Leaves out all namespaces but those that `is_shown`.
+    pub fn keep(&mut self, is_shown: impl Fn(&str) -> bool) {
+        self.drift.retain(|it| is_shown(&it.namespace));
+        self.files.retain(|namespace, _| is_shown(namespace));
+    }
+
+    /// Leaves out all namespaces but this.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSource`].
+    pub fn keep_only(&mut self, namespace: &str) -> Result<()> {
+        refuse_without_source(namespace, self.files.keys())?;
+        self.keep(|it| it == namespace);
+        Ok(())
+    }
+}
+
+/// Refuses a `namespace` that is not among `known`, those that a source is of.
+///
+/// # Errors
+///
+/// [`Error::NoSource`].
+pub(crate) fn refuse_without_source<'a>(
+    namespace: &str,
+    known: impl Iterator<Item = &'a String>,
+) -> Result<()> {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    if known.contains(&namespace) {
+        return Ok(());
+    }
+    let help = match (nearest(namespace, known.iter().copied()), known.as_slice()) {
+        (_, []) => "there is no source: declare a [[source]] in setpoint.toml".to_owned(),
+        (Some(near), _) => format!("did you mean `{near}`? Sources are of: {}", known.join(", ")),
+        (None, _) => format!("sources are of: {}", known.join(", ")),
+    };
+    Err(Error::NoSource { namespace: namespace.to_owned(), help })
 }
 
 /// Compares `declared` files, and all others that were imported, with seeds and live values.
@@ -97,6 +141,11 @@ pub async fn report(
 ) -> Result<Report> {
     let known = imported(db).await?;
     let mut declared = with_known(declared, &known, root)?;
+    let mut files = BTreeMap::new();
+    for one in &declared {
+        let is_compared = only.is_empty() || only.contains(&one.path);
+        *files.entry(one.namespace.clone()).or_default() += usize::from(is_compared);
+    }
     declared.retain(|it| only.is_empty() || only.contains(&it.path));
     let (states, fetched) =
         tokio::join!(states(&declared, &known, limits), fetched(db, &declared, &known, limits));
@@ -116,7 +165,6 @@ pub async fn report(
             Err(out) => drift.push(out),
         }
     }
-    let files = declared.len();
     drift.extend(differences(db, &sources, root, &fetched).await?.into_iter().map(Drift::from));
     let settled: Vec<&Declared> =
         declared.iter().filter(|it| known.iter().any(|row| row.is_of(it))).collect();

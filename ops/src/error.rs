@@ -75,6 +75,10 @@ pub enum Error {
     )]
     NotATree { layer: String, key: String, below: String },
 
+    #[error("no source is of namespace `{namespace}`")]
+    #[diagnostic(code(namespace::no_source), help("{help}"))]
+    NoSource { namespace: String, help: String },
+
     #[error("namespace `{namespace}` has no layer `{layer}`")]
     #[diagnostic(
         code(layer::unknown),

@@ -49,6 +49,7 @@ mod bulk;
 mod clock;
 mod differing;
 mod error;
+mod nearest;
 mod open;
 mod rows;
 

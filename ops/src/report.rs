@@ -14,7 +14,7 @@ use setpoint_entity::drift_report as reports;
 use setpoint_importers::TypedValue;
 
 use crate::clock::latest;
-use crate::drift::{self, Drift};
+use crate::drift::{self, Drift, refuse_without_source};
 use crate::job::Ground;
 use crate::{Result, apply, time};
 
@@ -36,8 +36,18 @@ pub struct Report {
     pub files: usize,
     /// How many are left alone on purpose.
     pub ignored: usize,
+    /// The same of each namespace that a source is of; none in a report that is older than this.
+    #[serde(default)]
+    pub namespaces: BTreeMap<String, Looked>,
     /// In order of namespace, layer and key.
     pub drift: Vec<Item>,
+}
+
+/// What was looked at in a namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    pub files: usize,
+    pub ignored: usize,
 }
 
 /// One key, or one file, that is out of line.
@@ -86,6 +96,11 @@ pub async fn make(
     for one in &mut found.drift {
         one.hide(&ground.rules.get(&one.namespace).cloned().unwrap_or_default());
     }
+    let looked = |(namespace, files): (&String, &usize)| {
+        let ignored = found.drift.iter().filter(|it| it.namespace == *namespace && it.is_ignored());
+        (namespace.clone(), Looked { files: *files, ignored: ignored.count() })
+    };
+    let namespaces = found.files.iter().map(looked).collect();
     let ignored = found.drift.len() - found.open().count();
     let mut items: Vec<Item> = found.open().map(Item::of).collect();
     for item in &mut items {
@@ -96,28 +111,37 @@ pub async fn make(
         at: time::stamp(now),
         epoch: head.epoch,
         revision: head.revision,
-        files: found.files,
+        files: found.file_count(),
         ignored,
+        namespaces,
         drift: items,
     })
 }
 
 /// The newest report that was stored; one of now if there is none, or it is to be `fresh`, which
-/// is not stored.
+/// is not stored. Of one namespace if it is to be of that `only`, and of now if what was stored
+/// does not tell of it.
 ///
 /// # Errors
 ///
-/// As [`make`].
+/// [`crate::Error::NoSource`]; as [`make`].
 pub async fn show(
     db: &DatabaseTransaction,
     ground: &Ground,
+    only: Option<&str>,
     fresh: bool,
     now: DateTime<Utc>,
 ) -> Result<Report> {
-    match newest(db, now).await?.filter(|_| !fresh) {
-        Some(report) => Ok(report),
-        None => make(db, ground, None, now).await,
+    let tells = |it: &Report| only.is_none_or(|only| it.namespaces.contains_key(only));
+    let mut report = match newest(db, now).await?.filter(|it| !fresh && tells(it)) {
+        Some(report) => report,
+        None => make(db, ground, None, now).await?,
+    };
+    if let Some(only) = only {
+        refuse_without_source(only, report.namespaces.keys())?;
+        report.keep(|it| it == only);
     }
+    Ok(report)
 }
 
 /// The newest report that was stored.
@@ -199,6 +223,17 @@ fn read(row: reports::Model) -> Result<Report> {
 impl Report {
     pub fn new_ones(&self) -> impl Iterator<Item = &Item> {
         self.drift.iter().filter(|it| it.new)
+    }
+
+    /// Leaves out all namespaces but those that `is_shown`.
+    pub fn keep(&mut self, is_shown: impl Fn(&str) -> bool) {
+        self.drift.retain(|it| is_shown(&it.namespace));
+        if self.namespaces.is_empty() {
+            return;
+        }
+        self.namespaces.retain(|namespace, _| is_shown(namespace));
+        self.files = self.namespaces.values().map(|it| it.files).sum();
+        self.ignored = self.namespaces.values().map(|it| it.ignored).sum();
     }
 
     /// How many whole days ago it was made.

@@ -56,23 +56,23 @@ pub(super) async fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     };
     let mut report = context.read(found).await?;
     if let Some(only) = &context.only {
-        report.drift.retain(|it| it.namespace == *only);
+        report.keep_only(only)?;
     }
 
-    let open = report.open().count();
+    let (files, open) = (report.file_count(), report.open().count());
     let ignored = report.drift.len() - open;
     let shown: Vec<&Drift> = match args.all {
         true => report.drift.iter().collect(),
         false => report.open().collect(),
     };
     if context.json {
-        console::show_json(&Shown { files: report.files, ignored, drift: shown })?;
+        console::show_json(&Shown { files, ignored, drift: shown })?;
     } else {
         console::show(text(&shown))?;
         let mut said: Vec<String> =
             counts(report.open()).into_iter().map(|(kind, count)| of_kind(kind, count)).collect();
         if said.is_empty() {
-            said.push(format!("no drift in {}", counted(report.files, "file")));
+            said.push(format!("no drift in {}", counted(files, "file")));
         }
         if ignored > 0 {
             said.push(format!("{ignored} ignored"));

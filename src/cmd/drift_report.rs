@@ -1,5 +1,6 @@
 use chrono::Utc;
 use clap::Subcommand;
+use sea_orm::DatabaseTransaction;
 use setpoint_ops::amount::counted;
 use setpoint_ops::report::{self, html, markdown};
 use setpoint_ops::time;
@@ -33,10 +34,9 @@ pub(super) enum Format {
 pub(super) async fn run(context: &Context, command: Command) -> miette::Result<Exit> {
     let Command::Report { format, fresh } = command;
     let (ground, now) = (jobs::ground(context)?, Utc::now());
-    let mut found = context.read(async |db| report::show(db, &ground, fresh, now).await).await?;
-    if let Some(only) = &context.only {
-        found.drift.retain(|it| it.namespace == *only);
-    }
+    let only = context.only.as_deref();
+    let show = async |db: &DatabaseTransaction| report::show(db, &ground, only, fresh, now).await;
+    let found = context.read(show).await?;
     let days = usize::try_from(found.days_old(now)).unwrap_or_default();
     if days > 0 {
         let (at, old) = (time::minute(&found.at), counted(days, "day"));

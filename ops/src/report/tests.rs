@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::{Item, Report, html, markdown};
 
 fn report() -> Report {
@@ -23,6 +25,7 @@ fn report() -> Report {
         revision: 7,
         files: 1,
         ignored: 2,
+        namespaces: BTreeMap::new(),
         drift: vec![item("a.b", "2", false), item("c\"<b>|\"", evil, true)],
     }
 }

@@ -23,6 +23,7 @@ on_both![
     a_removed_key_names_the_file_that_had_it,
     a_skipped_version_is_not_quoted_as_the_file,
     layers_are_told_apart,
+    a_namespace_is_told_alone_and_one_that_no_source_is_of_is_refused,
 ];
 
 fn every_key(world: &World) {
@@ -284,6 +285,37 @@ fn layers_are_told_apart(world: &World) {
           live 2
     1 edited here, 1 update available
     ");
+}
+
+fn a_namespace_is_told_alone_and_one_that_no_source_is_of_is_refused(world: &World) {
+    world.write("one.yaml", "a: 1\n");
+    world.write("two.yaml", "b: 1\n");
+    world.write("three.yaml", "c: 1\n");
+    let source = |path: &str, name: &str| {
+        format!("[[source]]\npath = '{path}.yaml'\nnamespace = '{name}'\n")
+    };
+    let job = "[[job]]\nname = 'watch'\ncron = '@daily'\nverb = 'drift'\n";
+    let sources = source("one", "shop") + &source("two", "shop") + &source("three", "door");
+    world.write("setpoint.toml", sources + job);
+    world.ok(&["migrate"]);
+    world.ok(&["set", "-n", "door", "c", "2"]);
+    world.ok(&["ignore", "-n", "door", "c"]);
+    world.ok(&["jobs", "run", "watch"]);
+    let compared = |arguments: &[&str]| {
+        let told = world.json(arguments);
+        (told["files"].as_u64().unwrap(), told["ignored"].as_u64().unwrap())
+    };
+
+    assert_eq!((compared(&["drift"]), compared(&["drift", "report"])), ((3, 1), (3, 1)));
+    for (name, counts) in [("shop", (2, 0)), ("door", (1, 1))] {
+        assert_eq!(compared(&["-n", name, "drift"]), counts);
+        assert_eq!(compared(&["-n", name, "drift", "report"]), counts);
+        assert_eq!(compared(&["-n", name, "drift", "report", "--fresh"]), counts);
+    }
+    assert_snapshot!(world.run(&["-n", "shop", "drift"]).stdout, @"no drift in 2 files");
+    assert_snapshot!(refused(world, &["-n", "shp", "drift"]), @"1 namespace::no_source; no source is of namespace `shp`; did you mean `shop`? Sources are of: door, shop");
+    assert_snapshot!(refused(world, &["-n", "shp", "drift", "report"]), @"1 namespace::no_source; no source is of namespace `shp`; did you mean `shop`? Sources are of: door, shop");
+    assert_snapshot!(refused(world, &["-n", "nowhere", "drift", "report", "--fresh"]), @"1 namespace::no_source; no source is of namespace `nowhere`; sources are of: door, shop");
 }
 
 #[test]
