@@ -46,7 +46,7 @@ pub use hand::{Ran, run_now};
 pub use list::{Listed, Run, history, list, named, older};
 pub use pause::{pause, resume};
 pub use runner::{Clock, Scheduler, Setup, start};
-pub(crate) use trouble::{Trouble, troubles};
+pub(crate) use trouble::{Failing, Trouble, troubles};
 pub use work::{Effect, Ground, Store};
 
 /// A declared job.

@@ -67,6 +67,16 @@ fn a_job_that_fails_again_and_again_is_wrong_until_it_succeeds(world: &World) {
     assert_snapshot!(said(), @"WRONG `night` failed at [time] UTC: revision 1: it or its changes were edited; see `setpoint jobs history night`");
     assert_eq!((run(), run()), (1, 1));
     assert_snapshot!(said(), @"WRONG `night` has failed 3 times since [time] UTC: revision 1: it or its changes were edited; see `setpoint jobs history night`");
+    world.ok(&["jobs", "pause", "night"]);
+    let paused = said_of(world, "job");
+    let told = [
+        "WRONG `night` is paused by ann since ",
+        " UTC, and has failed 3 times since ",
+        "were edited; see `setpoint jobs history night`; once that is mended `setpoint jobs resume \
+         night`",
+    ];
+    assert!(told.iter().all(|it| paused.contains(it)) && paused.lines().count() == 1, "{paused}");
+    world.ok(&["jobs", "resume", "night"]);
     world.sql("UPDATE revision SET reason = NULL WHERE id = 1");
     assert_eq!((run(), said().as_str(), world.run(&["doctor"]).status), (0, "", 0));
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 
 use super::Check;
-use crate::job::{Job, Trouble, Verb, troubles};
+use crate::job::{Failing, Job, Trouble, Verb, troubles};
 use crate::{Result, time};
 
 /// How much of an error is told, in characters: the history has all of it.
@@ -43,21 +43,20 @@ pub(super) async fn runs(
 
 fn told(name: &str, trouble: Trouble) -> Check {
     match trouble {
-        Trouble::Paused { by, at } => {
+        Trouble::Paused { by, at, failing: None } => {
             let at = time::minute(&at);
             Check::well("job", format!("`{name}` is paused by {by} since {at} UTC"))
         }
-        Trouble::Failing { count, or_more, since, error } => {
-            let (since, error) = (time::minute(&since), beginning(&error));
-            let failed = match count {
-                1 => format!("failed at {since} UTC"),
-                _ if or_more => {
-                    format!("has failed {count} times or more, {since} UTC one of them")
-                }
-                _ => format!("has failed {count} times since {since} UTC"),
-            };
-            let says = format!("`{name}` {failed}: {error}; see `setpoint jobs history {name}`");
+        Trouble::Paused { by, at, failing: Some(failing) } => {
+            let (at, failed) = (time::minute(&at), failed(name, &failing));
+            let says = format!(
+                "`{name}` is paused by {by} since {at} UTC, and {failed}; once that is mended \
+                 `setpoint jobs resume {name}`"
+            );
             Check::wrong("job", says)
+        }
+        Trouble::Failing(failing) => {
+            Check::wrong("job", format!("`{name}` {}", failed(name, &failing)))
         }
         Trouble::Unattended { due } => {
             let due = time::minute(&time::stamp(due));
@@ -68,6 +67,19 @@ fn told(name: &str, trouble: Trouble) -> Check {
             Check::wrong("job", says)
         }
     }
+}
+
+/// How a job has failed, and where all of that is.
+fn failed(name: &str, failing: &Failing) -> String {
+    let (since, error) = (time::minute(&failing.since), beginning(&failing.error));
+    let failed = match failing.count {
+        1 => format!("failed at {since} UTC"),
+        count if failing.or_more => {
+            format!("has failed {count} times or more, {since} UTC one of them")
+        }
+        count => format!("has failed {count} times since {since} UTC"),
+    };
+    format!("{failed}: {error}; see `setpoint jobs history {name}`")
 }
 
 /// The first line of an error, or as much of it as is told.

@@ -15,30 +15,34 @@ pub(crate) enum Trouble {
     Paused {
         by: String,
         at: String,
+        failing: Option<Failing>,
     },
-    /// The newest of its runs that has ended has failed.
-    Failing {
-        /// How many have since one succeeded.
-        count: usize,
-        /// Whether there may be more of them.
-        or_more: bool,
-        /// The time of the first of them.
-        since: String,
-        /// Of the newest.
-        error: String,
-    },
+    Failing(Failing),
     /// It was due, and no instance has noticed.
     Unattended {
         due: DateTime<Utc>,
     },
 }
 
+/// The newest run that has ended has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failing {
+    /// How many have since one succeeded.
+    pub count: usize,
+    /// Whether there may be more of them.
+    pub or_more: bool,
+    /// The time of the first of them.
+    pub since: String,
+    /// Of the newest.
+    pub error: String,
+}
+
 /// Instances look every second. One that is restarted, or has its machine restarted, is back within
 /// this.
 const AWAY: Duration = Duration::hours(1);
 
-/// What is the matter with `job`. Of one that rests only that is told, and of one that rests as it
-/// is declared nothing.
+/// What is the matter with `job`. Of one that is paused no time is missed, and of one that rests as
+/// it is declared nothing is told.
 ///
 /// # Errors
 ///
@@ -52,26 +56,33 @@ pub(crate) async fn troubles(
     let Some(row) = jobs::Entity::find_by_id(&job.name).one(db).await? else {
         return Ok(Vec::new());
     };
-    if let Some(at) = row.paused_at {
-        return Ok(vec![Trouble::Paused { by: row.paused_by.unwrap_or_default(), at }]);
-    }
     if !job.enabled {
         return Ok(Vec::new());
     }
     let Clocks { now, .. } = Clocks::read(db, now).await?;
-    let mut troubles = Vec::new();
-    let failed = failures(db, &job.name, now).await?;
-    if let [newest, ..] = failed.as_slice() {
-        let run = runs::Entity::find_by_id((job.name.clone(), newest.clone())).one(db).await?;
-        troubles.push(Trouble::Failing {
-            count: failed.len(),
-            or_more: failed.len() as u64 >= COUNTED,
-            since: failed.last().unwrap_or(newest).clone(),
-            error: run.and_then(|it| it.error).unwrap_or_default(),
-        });
+    let failing = failing(db, &job.name, now).await?;
+    if let Some(at) = row.paused_at {
+        return Ok(vec![Trouble::Paused { by: row.paused_by.unwrap_or_default(), at, failing }]);
     }
+    let mut troubles: Vec<Trouble> = failing.into_iter().map(Trouble::Failing).collect();
     let considered = time::read(&row.considered_until)?;
     let due = job.schedule.after(considered).filter(|it| job.due_at(*it) + AWAY < now);
     troubles.extend(due.map(|due| Trouble::Unattended { due }));
     Ok(troubles)
+}
+
+async fn failing(
+    db: &impl ConnectionTrait,
+    job: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<Failing>> {
+    let failed = failures(db, job, now).await?;
+    let [newest, ..] = failed.as_slice() else { return Ok(None) };
+    let run = runs::Entity::find_by_id((job.to_owned(), newest.clone())).one(db).await?;
+    Ok(Some(Failing {
+        count: failed.len(),
+        or_more: failed.len() as u64 >= COUNTED,
+        since: failed.last().unwrap_or(newest).clone(),
+        error: run.and_then(|it| it.error).unwrap_or_default(),
+    }))
 }
