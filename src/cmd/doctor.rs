@@ -17,10 +17,11 @@ pub(super) async fn run(context: &Context, _: Args) -> miette::Result<Exit> {
     let mut checks = declared(context);
     let (jobs, found) = jobs(context);
     checks.extend(found);
-    checks.extend(doctor::storage(&context.loaded.storage()).await);
     let (location, settings) = (context.location(), context.loaded.database_settings());
+    let (storage, now) = (context.loaded.storage(), Utc::now());
+    checks.extend(doctor::storage(&location, settings, &storage, now).await);
     let layers = |namespace: &str| context.loaded.scope(namespace).layers;
-    checks.extend(doctor::database(&location, settings, layers, &jobs, Utc::now()).await);
+    checks.extend(doctor::database(&location, settings, layers, &jobs, now).await);
 
     let failed = checks.iter().any(|it| !it.ok);
     if context.json {

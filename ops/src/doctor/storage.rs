@@ -2,20 +2,49 @@
 
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use rustix::fs::{Access, access};
 
 use super::Check;
-use crate::backup::{Encryption, Forbidden, Storage};
+use crate::Error;
+use crate::backup::{BackupError, Encryption, Forbidden, Kind, Storage, Wish, foresee};
+use crate::database::{Location, Settings};
 
 /// Looks at the folder of backups, at the bucket if there is one, and at the key of those that are
-/// encrypted.
-pub async fn storage(storage: &Storage) -> Vec<Check> {
+/// encrypted; where all that is well, whether there is room for one more backup of the database at
+/// `location`.
+pub async fn storage(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    now: DateTime<Utc>,
+) -> Vec<Check> {
     let mut checks = vec![folder(storage.folder())];
     if storage.has_bucket() {
         checks.push(bucket(storage).await);
     }
     checks.extend(storage.encryption().map(encryption));
+    if checks.iter().all(|it| it.ok) {
+        checks.extend(room(location, settings, storage, now).await);
+    }
     checks
+}
+
+/// What keeps a backup from being begun now. Of a database that cannot be read others tell.
+async fn room(
+    location: &Location,
+    settings: Settings,
+    storage: &Storage,
+    now: DateTime<Utc>,
+) -> Option<Check> {
+    let wish = Wish { name: None, kind: Kind::Manual, note: None, pin: false };
+    match foresee(location, settings, storage, &wish, now).await {
+        Err(error @ Error::Backup(BackupError::NoRoom { .. })) => {
+            let Check { says, .. } = Check::failed("backups", &error);
+            Some(Check::wrong("backups", format!("{says}; until then no backup is taken")))
+        }
+        _ => None,
+    }
 }
 
 fn folder(folder: &Path) -> Check {

@@ -229,10 +229,16 @@ fn a_disk_without_room_for_a_backup_is_told_before_anything_is_written() {
     let small = Disk::of(used + (1 << 19), &scenario.files);
     let refused = run(&small, &["backup", "create", "second", "--json"]);
     assert_eq!(code(&refused), "backup::no_room", "{refused}");
+    let looked = run(&small, &["doctor"]);
+    let said = "; make room there, or name another folder: [backups] folder; until then no backup \
+                is taken\n";
+    assert!(looked.status == 1 && looked.stdout.contains(said), "{looked}");
     let whole = run(&small, &["backup", "verify", "--all"]);
     assert!(whole.status == 0 && whole.stdout.lines().count() == 1, "{whole}");
 
     let large = Disk::of(used + (1 << 24), &scenario.files);
     let made = run(&large, &["backup", "create", "second"]);
     assert_eq!(made.status, 0, "{made}");
+    let looked = run(&large, &["doctor"]);
+    assert_eq!(looked.status, 0, "{looked}");
 }
