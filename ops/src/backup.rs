@@ -40,6 +40,7 @@ mod write;
 pub(crate) use bucket::Forbidden;
 pub use bucket::{Bucket, S3};
 pub use create::{Foreseen, create, foresee};
+pub(crate) use encryption::Keys;
 pub use encryption::{Encryption, Recipient};
 pub use error::BackupError;
 pub use list::{Listed, Listing, ends, find, list};

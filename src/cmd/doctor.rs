@@ -9,7 +9,8 @@ use crate::console;
 /// Look for what is wrong before it hurts: configuration, database, jobs, files, folders
 ///
 /// Exits with 1 if anything is. An SQLite database is read as a whole, which takes as long as its
-/// file is large. A bucket of backups is tried out with a tiny object, which is removed at once.
+/// file is large. A bucket of backups is tried out with a tiny object, which is removed at once, and
+/// of each backup is read who can decrypt it.
 #[derive(clap::Args)]
 pub(super) struct Args {}
 

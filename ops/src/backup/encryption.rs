@@ -124,7 +124,7 @@ impl fmt::Debug for Recipient {
 }
 
 /// What reads archives that are encrypted, if they are.
-pub(super) struct Keys(Vec<x25519::Identity>);
+pub(crate) struct Keys(Vec<x25519::Identity>);
 
 impl Keys {
     /// Those that read what `manifest` tells of, an archive that is called `name`.
@@ -132,7 +132,7 @@ impl Keys {
     /// # Errors
     ///
     /// As [`Encryption::refuse_without_key`].
-    pub(super) fn of(
+    pub(crate) fn of(
         encryption: Option<&Encryption>,
         manifest: &Manifest,
         name: &str,

@@ -7,12 +7,13 @@ use rustix::fs::{Access, access};
 
 use super::Check;
 use crate::Error;
-use crate::backup::{BackupError, Encryption, Forbidden, Kind, Storage, Wish, foresee};
+use crate::amount::counted;
+use crate::backup::{BackupError, Encryption, Forbidden, Keys, Kind, Storage, Wish, foresee, list};
 use crate::database::{Location, Settings};
 
 /// Looks at the folder of backups, at the bucket if there is one, and at the key of those that are
-/// encrypted; where all that is well, whether there is room for one more backup of the database at
-/// `location`.
+/// encrypted; where all that is well, at the backups there are, and whether there is room for one
+/// more of the database at `location`.
 pub async fn storage(
     location: &Location,
     settings: Settings,
@@ -25,9 +26,32 @@ pub async fn storage(
     }
     checks.extend(storage.encryption().map(encryption));
     if checks.iter().all(|it| it.ok) {
+        checks.extend(unread(location, settings, storage).await);
         checks.extend(room(location, settings, storage, now).await);
     }
     checks
+}
+
+/// The backups that no key reads which is declared now: of each its manifest tells, which is not
+/// encrypted.
+async fn unread(location: &Location, settings: Settings, storage: &Storage) -> Option<Check> {
+    let listed = match list(location, settings, storage).await {
+        Ok(listed) => listed.backups,
+        Err(error) => return Some(Check::failed("backups", &error)),
+    };
+    let refused = listed
+        .iter()
+        .rev()
+        .filter_map(|it| Keys::of(storage.encryption(), it.manifest.as_ref()?, &it.name).err());
+    let refused: Vec<Error> = refused.collect();
+    let [newest, older @ ..] = refused.as_slice() else { return None };
+    let Check { says, .. } = Check::failed("backups", newest);
+    let older = match older.len() {
+        0 => String::new(),
+        count => format!("; the same goes for {}", counted(count, "older backup")),
+    };
+    let keep = "an old identity stays beside the new one for as long as there are backups of it";
+    Some(Check::wrong("backups", format!("{says}{older}; {keep}")))
 }
 
 /// What keeps a backup from being begun now. Of a database that cannot be read others tell.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::bad_input::{CONTENT_AT, assert_refused, content_length, strange, with_content};
 use super::encrypted::{encrypt, encrypting, key, secret};
 use super::{archive, assert_sound, ready};
-use crate::world::World;
+use crate::world::{World, text};
 
 on_both![
     without_a_key_backups_are_listed_and_removed_and_not_read,
@@ -62,9 +62,16 @@ fn without_a_key_backups_are_listed_and_removed_and_not_read(world: &World) {
 fn a_wrong_key_is_told_and_the_backup_is_not_doubted(world: &World) {
     let recipient = encrypting(world);
     world.ok(&["backup", "create", "first"]);
+    world.ok(&["backup", "create", "newer"]);
     let revision = world.revision();
     let other = key(world, "other.txt");
     encrypt(world, &[&other], "identity_file = 'other.txt'");
+    let looked = || {
+        let checks = world.json(&["doctor"]);
+        let wrong = checks.as_array().unwrap().iter().find(|it| it["ok"] == false);
+        wrong.map(|it| text(&it["says"]).replace(&recipient, "[recipient]")).unwrap_or_default()
+    };
+    assert_snapshot!(looked(), @"backup `newer` is encrypted, and other.txt holds no key that reads it; put the identity of one of these into it: [recipient]; the same goes for 1 older backup; an old identity stays beside the new one for as long as there are backups of it");
 
     let told = told(world).replace(&recipient, "[recipient]");
 
@@ -76,6 +83,7 @@ fn a_wrong_key_is_told_and_the_backup_is_not_doubted(world: &World) {
     world.write("other.txt", both);
     world.ok(&["backup", "verify", "first"]);
     world.ok(&["backup", "create", "second"]);
+    assert_eq!(looked(), "");
 }
 
 fn what_could_not_be_checked_is_not_called_damaged(world: &World) {

@@ -258,7 +258,8 @@ fn whether_a_key_may_write_is_tried_out_and_nothing_stays() {
     store.seen();
     assert_eq!(bucket(), "s3://backups/live at [store]");
     let seen = store.seen();
-    assert!(seen.ends_with(&["PUT *", "GET -", "DELETE -"].map(str::to_owned)), "{seen:?}");
+    let tried = ["PUT *", "GET -", "DELETE -"].map(str::to_owned);
+    assert!(seen.windows(3).any(|it| *it == tried), "{seen:?}");
     assert_eq!(store.names(), names);
     world.set_variable("AWS_ACCESS_KEY_ID", READER);
     assert_snapshot!(bucket(), @"nothing can be put there: s3://backups/live at [store] refuses access: 403 AccessDenied; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, what they may do there (list, get, put, delete), and the clock of this machine");
