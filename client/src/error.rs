@@ -52,6 +52,13 @@ pub enum ClientError {
     )]
     Tls { url: String, reason: String },
 
+    #[error("what answers at {url} does not speak TLS")]
+    #[diagnostic(
+        code(client::no_tls),
+        help("try http:// in place of https://; or have the service given a certificate")
+    )]
+    NoTls { url: String },
+
     #[error("no answer from {url} within {after:?}")]
     #[diagnostic(
         code(client::timeout),
@@ -95,6 +102,7 @@ impl ClientError {
             | Self::Token
             | Self::NotSetpoint { .. }
             | Self::Tls { .. }
+            | Self::NoTls { .. }
             | Self::TooLarge { .. } => false,
         }
     }
@@ -117,4 +125,13 @@ pub(crate) fn root(error: &Cause) -> String {
 /// Whether `error` comes of TLS.
 pub(crate) fn is_tls(error: &Cause) -> bool {
     causes(error).any(|it| it.is::<rustls::Error>())
+}
+
+/// The error of TLS, for `error` that comes of it.
+pub(crate) fn of_tls(url: String, error: &Cause) -> ClientError {
+    let is_other = |it: &Cause| matches!(it.downcast_ref(), Some(rustls::Error::InvalidMessage(_)));
+    match causes(error).any(is_other) {
+        true => ClientError::NoTls { url },
+        false => ClientError::Tls { url, reason: root(error) },
+    }
 }

@@ -16,7 +16,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{Cause, ClientError, Result, causes, is_tls, root};
+use crate::error::{Cause, ClientError, Result, causes, is_tls, of_tls, root};
 use crate::types::{Problem, Readiness};
 
 /// What an answer may be at most.
@@ -24,6 +24,9 @@ pub(crate) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long an answer may take, unless [`Service::with_timeout`] says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the service says of a path that it does not have.
+const NO_SUCH_PATH: &str = "request::no_such_path";
 
 /// How long a connection is kept that nothing is asked over.
 const IDLE: Duration = Duration::from_secs(60);
@@ -223,16 +226,28 @@ impl Service {
 
     /// The error for an answer with `status`.
     pub(crate) fn refusal(&self, status: StatusCode, body: &[u8]) -> ClientError {
-        match serde_json::from_slice::<Problem>(body) {
-            Ok(problem) => ClientError::refused(problem),
-            Err(_) => self.other(&format!("it answers {status} without saying why")),
+        let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
+            return self.other(&format!("it answers {status} without saying why"));
+        };
+        match self.below().filter(|_| problem.code == NO_SUCH_PATH) {
+            Some(below) => {
+                let reason = format!("there is nothing of it below `{below}`; leave that out");
+                ClientError::Address { url: self.url.to_string(), reason }
+            }
+            None => ClientError::refused(problem),
         }
+    }
+
+    /// The path of its address, if it has one: a proxy may have it there.
+    fn below(&self) -> Option<&str> {
+        let (_, host) = self.url.split_once("://")?;
+        host.find('/').map(|at| &host[at..])
     }
 
     fn failed(&self, error: &Cause, connecting: bool) -> ClientError {
         let (url, reason) = (self.url.to_string(), root(error));
         if is_tls(error) {
-            ClientError::Tls { url, reason }
+            of_tls(url, error)
         } else if connecting {
             ClientError::Unreachable { url, reason }
         } else if is_garbage(error) {

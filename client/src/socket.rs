@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::Service;
-use crate::error::{ClientError, Result, is_tls, root};
+use crate::error::{Cause, ClientError, Result, is_tls, of_tls, root};
 use crate::http::ANSWER_BYTES;
 use crate::types::{ClientFrame, Hello, SUBPROTOCOL, ServerFrame, Welcome};
 
@@ -243,11 +243,11 @@ async fn open(service: &Service) -> Result<WebSocketStream<Heard>> {
     let plain = TcpStream::connect((host.as_str(), port)).await.map_err(unreachable)?;
     plain.set_nodelay(true).map_err(unreachable)?;
     let stream: Box<dyn Stream> = if is_secure {
-        let insecure = |reason: String| ClientError::Tls { url: service.url().to_owned(), reason };
-        let name = ServerName::try_from(host).map_err(|error| insecure(error.to_string()))?;
+        let insecure = |error: &Cause| of_tls(service.url().to_owned(), error);
+        let name = ServerName::try_from(host).map_err(|error| insecure(&error))?;
         let connector = TlsConnector::from(service.tls());
         let secured = connector.connect(name, plain).await;
-        Box::new(secured.map_err(|error| insecure(root(&error)))?)
+        Box::new(secured.map_err(|error| insecure(&error))?)
     } else {
         Box::new(plain)
     };
@@ -282,7 +282,7 @@ fn failed(service: &Service, error: WsError) -> ClientError {
         }
         WsError::Capacity(_) => ClientError::TooLarge { url, limit_bytes: ANSWER_BYTES },
         WsError::ConnectionClosed | WsError::AlreadyClosed => lost(service, CLOSED),
-        error if is_tls(&error) => ClientError::Tls { url, reason: root(&error) },
+        error if is_tls(&error) => of_tls(url, &error),
         WsError::Io(error) => lost(service, &error.to_string()),
         WsError::Protocol(
             error @ (ProtocolError::ResetWithoutClosingHandshake

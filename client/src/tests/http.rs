@@ -133,7 +133,7 @@ async fn a_server_without_tls_is_no_secure_one() {
     let (asked, _tcp) = tokio::join!(service.get::<Value>("/x"), answer_plainly);
 
     let error = asked.unwrap_err();
-    assert!(matches!(error, ClientError::Tls { .. }), "{error:?}");
+    assert!(matches!(error, ClientError::NoTls { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ fn a_service_is_asked_whether_it_is_well() {
 
     let well = ask();
     let json = world.json(&["health", "--url", &url]);
+    let secure = world.refusal(&["health", "--url", &url.replace("http:", "https:")]);
+    let below = world.refusal(&["health", "--url", &format!("{url}/api/")]);
     fs::rename(world.path("setpoint.db"), world.path("away.db")).unwrap();
     eventually("it says that it is not ready", || ask().status == 1);
     let ill = ask();
@@ -28,6 +30,8 @@ fn a_service_is_asked_whether_it_is_well() {
     assert_eq!((&json["status"], &json["revision"]), (&"ready".into(), &1.into()));
     assert!(ill.stdout.starts_with(&format!("{url}: not ready, revision 1\n")), "{ill}");
     assert!(ill.stdout.contains("database: not ok, "), "{ill}");
+    assert_snapshot!(secure.replace(&url[4..], "[url]"), @"1 client::no_tls; what answers at https[url] does not speak TLS; try http:// in place of https://; or have the service given a certificate");
+    assert_snapshot!(below.replace(&url[4..], "[url]"), @"1 client::address; `http[url]/api` is no address of a service: there is nothing of it below `/api`; leave that out; write it as in http://127.0.0.1:8080");
     assert!(gone.starts_with("1 client::unreachable; "), "{gone}");
     // Asking makes no database.
     assert!(!world.path("setpoint.db").exists());
