@@ -120,13 +120,20 @@ impl<E> Allowing<E> {
         self.find(request.uri().path())?.parameters.get(request.method().as_str())
     }
 
-    /// What was wrong with a parameter, in place of what a library says of it.
-    fn told(&self, known: Option<&Vec<Parameter>>, name: &str) -> ApiError {
-        let known = known.and_then(|it| it.iter().find(|it| it.name == name));
-        let wanted = known.map_or_else(|| "something else".to_owned(), |it| described(&it.schema));
-        let detail = format!("`{name}` is missing, or not what it has to be: {wanted}");
-        ApiError::new(StatusCode::BAD_REQUEST, "request::parameter", detail)
-            .help("nothing was changed; /docs says what fits")
+    /// What was wrong with a parameter of the query, in place of what a library says of it.
+    fn told(known: Option<&Vec<Parameter>>, name: &str) -> ApiError {
+        let wanted = wanted(known, name);
+        wrong(format!("`{name}` is missing, or not what it has to be: {wanted}"))
+    }
+
+    /// The same of one of the path. The library numbers those: `param0`, `param1`.
+    fn told_of_path(&self, path: &str, known: Option<&Vec<Parameter>>, numbered: &str) -> ApiError {
+        let shape = self.find(path).map(|it| it.path.as_slice()).unwrap_or_default();
+        let nth = numbered.trim_start_matches("param").parse().unwrap_or_default();
+        let both = shape.iter().zip(segments(path)).filter(|(it, _)| is_name(it)).nth(nth);
+        let (name, said) = both.map_or(("", path), |(name, said)| (name.as_str(), said));
+        let wanted = wanted(known, name.trim_matches(['{', '}']));
+        wrong(format!("`{said}` is not what {name} in /{} has to be: {wanted}", shape.join("/")))
     }
 
     /// Refuses a query with parameters that there are not, or twice.
@@ -167,13 +174,18 @@ impl<E> Allowing<E> {
     }
 }
 
-/// The name of the parameter that a library could not read, if that is what went wrong.
-fn of_parameter(error: &poem::Error) -> Option<&'static str> {
-    let in_query = error.downcast_ref::<ParseParamError>().map(|it| it.name);
-    in_query.or_else(|| error.downcast_ref::<ParsePathError>().map(|it| it.name))
+fn wrong(detail: String) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "request::parameter", detail)
+        .help("nothing was changed; /docs says what fits")
 }
 
-/// What a parameter has to be, in words.
+/// What the parameter `name` has to be, in words.
+fn wanted(known: Option<&Vec<Parameter>>, name: &str) -> String {
+    let known = known.and_then(|it| it.iter().find(|it| it.name == name));
+    known.map_or_else(|| "something else".to_owned(), |it| described(&it.schema))
+}
+
+/// What something of this shape is, in words.
 fn described(shape: &Shape) -> String {
     if !shape.r#enum.is_empty() {
         let names: Vec<&str> = shape.r#enum.iter().filter_map(Value::as_str).collect();
@@ -217,10 +229,15 @@ impl<E: Endpoint> Endpoint for Allowing<E> {
                 }
                 Ok(answer)
             }
-            Err(error) => match of_parameter(&error) {
-                Some(name) => Ok(self.told(known, name).into_response()),
-                None => Err(error),
-            },
+            Err(error) => {
+                let in_query: Option<&ParseParamError> = error.downcast_ref();
+                let in_path: Option<&ParsePathError> = error.downcast_ref();
+                match (in_query, in_path) {
+                    (Some(it), _) => Ok(Self::told(known, it.name).into_response()),
+                    (_, Some(it)) => Ok(self.told_of_path(&path, known, it.name).into_response()),
+                    (None, None) => Err(error),
+                }
+            }
             Ok(answer) => Ok(answer.into_response()),
         }
     }

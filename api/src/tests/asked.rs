@@ -132,7 +132,17 @@ async fn a_parameter_that_is_wrong_is_told_in_our_words() {
     assert_eq!(few, "`limit` is missing, or not what it has to be: a number from 1 to 1000");
     assert!(said("/api/drift?all=maybe").await.ends_with("true or false"));
     assert!(said("/api/settings/search").await.contains("`q` is missing"));
-    assert!(said("/api/revisions/x").await.contains("not what it has to be"));
+    let posted = world.post_text("/api/revisions/abc/confirm", "").await;
+    assert_eq!(posted.said(), (400, "request::parameter"));
+    let said_of_path =
+        [said("/api/revisions/x").await, posted.body["detail"].as_str().unwrap().to_owned()];
+    assert_eq!(
+        said_of_path,
+        [
+            "`x` is not what {id} in /api/revisions/{id} has to be: a whole number",
+            "`abc` is not what {id} in /api/revisions/{id}/confirm has to be: a whole number",
+        ]
+    );
     assert_eq!(
         said("/api/settings?ns=default&ns=robot").await,
         "the parameter `ns` is there twice"
