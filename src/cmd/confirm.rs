@@ -1,7 +1,7 @@
 use chrono::Utc;
 use setpoint_ops::Error;
 use setpoint_ops::apply::Applied;
-use setpoint_ops::confirm::{Unconfirmed, Undone, confirm, due, undo, waiting};
+use setpoint_ops::confirm::{Unconfirmed, confirm, due, undo, waiting};
 use setpoint_ops::database::{self, Access, Database};
 use setpoint_ops::plan::{Plan, Trial};
 
@@ -107,11 +107,8 @@ pub(super) async fn undo_due(context: &Context) {
     match database::using(&context.location(), Access::Write, settings, work).await {
         Err(error) => console::tell(format_args!("what was not confirmed is not undone: {error}")),
         Ok(undone) => {
-            for Undone { undone_as, reason, .. } in undone {
-                match undone_as {
-                    Some(id) => console::tell(format_args!("{reason}: undone as revision {id}")),
-                    None => console::tell(format_args!("{reason}: nothing is left to undo")),
-                }
+            for one in undone {
+                console::tell(one);
             }
             write_back::after(context).await;
         }

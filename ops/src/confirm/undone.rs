@@ -1,6 +1,7 @@
 //! Taking back what was not confirmed.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -152,6 +153,16 @@ impl Unconfirmed {
             true if *rejections == 1 => format!("revision {revision} was rejected by a client"),
             true => format!("revision {revision} was rejected by {rejections} clients"),
             false => format!("revision {revision} was not confirmed by {until}"),
+        }
+    }
+}
+
+/// What has happened, in a line.
+impl fmt::Display for Undone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.undone_as {
+            Some(id) => write!(f, "{}: undone as revision {id}", self.reason),
+            None => write!(f, "{}: nothing is left to undo", self.reason),
         }
     }
 }

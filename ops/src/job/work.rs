@@ -254,10 +254,9 @@ async fn expiring(store: Store<'_>, now: DateTime<Utc>) -> Result<Ended> {
     {
         live.catch_up().await?;
     }
-    let undone: Vec<&str> = undone.iter().map(|it| it.reason.as_str()).collect();
     let undone = match undone.is_empty() {
         true => "nothing had to be undone".to_owned(),
-        false => format!("undone: {}", undone.join("; ")),
+        false => undone.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
     };
     Ok(Ended { effect: Effect::Expire, ..Ended::done(format!("{expired}; {undone}")) })
 }

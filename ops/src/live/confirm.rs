@@ -65,9 +65,14 @@ impl Live {
         drop(db);
         let due = due?;
         if !due.revisions.is_empty() {
-            for Undone { revision, undone_as, reason } in confirm::undo(self.writer()?, now).await?
-            {
-                tracing::warn!(revision, undone_as, reason, "undid a revision");
+            for one in confirm::undo(self.writer()?, now).await? {
+                let Undone { revision, undone_as, reason } = one;
+                match undone_as {
+                    Some(undone_as) => {
+                        tracing::warn!(revision, undone_as, reason, "undid a revision");
+                    }
+                    None => tracing::warn!(revision, reason, "nothing was left of it to undo"),
+                }
             }
             self.catch_up().await?;
         }

@@ -148,7 +148,7 @@ fn what_is_over_is_taken_away_or_taken_back(world: &World) {
     assert_eq!(
         run(),
         "1 ignored drifts removed, over for 30 days; 1 tokens have expired and are refused; \
-         undone: revision 3 was not confirmed by 2020-01-01T00:00:00.000Z\n"
+         revision 3 was not confirmed by 2020-01-01T00:00:00.000Z: undone as revision 4\n"
     );
     assert_eq!(world.sql("SELECT count(*) FROM ignored_drift"), "0");
     // Nor is it revoked: a clock that is ahead for a moment locks nobody out for good.

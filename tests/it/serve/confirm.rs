@@ -18,6 +18,7 @@ use crate::world::{World, block_on, spawn};
 on_both![
     what_nobody_confirms_is_undone_when_its_time_is_over,
     what_was_due_while_no_service_ran_is_undone_at_its_start,
+    of_what_has_been_changed_since_it_is_said_that_nothing_was_left,
     two_services_undo_it_once,
     clients_that_reject_it_have_it_undone_at_once,
     every_write_can_be_on_trial_and_be_confirmed,
@@ -100,6 +101,19 @@ fn what_was_due_while_no_service_ran_is_undone_at_its_start(world: &World) {
         .map(|it| server.get(&format!("/api/settings/{it}")).json()["value"].clone());
     assert_eq!(values, [json!("x"), json!("new")]);
     assert_eq!(reverts(world), [4]);
+}
+
+fn of_what_has_been_changed_since_it_is_said_that_nothing_was_left(world: &World) {
+    let server = Server::start(ready(world));
+    put(&server, "confirm_within=1h");
+    server.put("/api/settings/a.k0", r#"{"value": "newer"}"#);
+    pass(world);
+
+    server.put("/api/settings/other", r#"{"value": [3]}"#);
+
+    server.wait_for("nothing was left of it to undo");
+    assert_eq!(server.get("/api/settings/a.k0").json()["value"], "newer");
+    assert_eq!(reverts(world), [0; 0]);
 }
 
 fn two_services_undo_it_once(world: &World) {
