@@ -64,12 +64,32 @@ pub(crate) fn tell(text: impl Display) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
-/// Prints `report` the way it was asked for, and is the status to exit with.
-pub(crate) fn fail(report: &Report, json: bool) -> ExitCode {
+/// Why a command has failed.
+pub(crate) struct Failure {
+    pub report: Report,
+    /// What was changed before the command began, a line each: it stays, though the command itself
+    /// changed nothing.
+    pub before: Vec<String>,
+}
+
+impl From<Report> for Failure {
+    fn from(report: Report) -> Self {
+        Self { report, before: Vec::new() }
+    }
+}
+
+/// Prints `failure` the way it was asked for, and is the status to exit with.
+pub(crate) fn fail(failure: &Failure, json: bool) -> ExitCode {
+    let Failure { report, before } = failure;
     if json {
-        tell(serde_json::to_string_pretty(&Problem::of(report)).unwrap_or_default());
+        let problem = Problem { before: before.clone(), ..Problem::of(report) };
+        tell(serde_json::to_string_pretty(&problem).unwrap_or_default());
     } else {
         tell(format_args!("{report:?}"));
+        if !before.is_empty() {
+            // It has been told with each.
+            tell("note: what was undone before that stays undone");
+        }
     }
     Exit::Failed.into()
 }
@@ -87,6 +107,8 @@ struct Problem {
     faults: Vec<Fault>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related: Vec<Problem>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    before: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -129,6 +151,7 @@ impl Problem {
             causes,
             faults: Vec::new(),
             related: related.collect(),
+            before: Vec::new(),
         }
     }
 }

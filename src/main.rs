@@ -31,6 +31,6 @@ fn main() -> ExitCode {
     let runtime = runtime.expect("a process may open what an event loop needs");
     match runtime.block_on(cli.run()) {
         Ok(exit) => exit.into(),
-        Err(report) => console::fail(&report, json),
+        Err(failure) => console::fail(&failure, json),
     }
 }

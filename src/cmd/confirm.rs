@@ -95,22 +95,27 @@ pub(super) async fn tell_waiting(context: &Context) -> miette::Result<()> {
 }
 
 /// Undoes what was not confirmed in time, where no service has. If that fails it is told, and
-/// tried again by the next command.
-pub(super) async fn undo_due(context: &Context) {
+/// tried again by the next command. Returns what has changed, a line a revision.
+pub(super) async fn undo_due(context: &Context) -> Vec<String> {
     // What is wrong with the database is told by the command itself.
-    let Ok(found) = context.read(async |db| due(db, Utc::now()).await).await else { return };
+    let Ok(found) = context.read(async |db| due(db, Utc::now()).await).await else {
+        return Vec::new();
+    };
     if found.revisions.is_empty() {
-        return;
+        return Vec::new();
     }
     let settings = context.loaded.database_settings();
     let work = async |db: &Database| undo(db, Utc::now()).await;
     match database::using(&context.location(), Access::Write, settings, work).await {
-        Err(error) => console::tell(format_args!("what was not confirmed is not undone: {error}")),
+        Err(error) => {
+            console::tell(format_args!("what was not confirmed is not undone: {error}"));
+            Vec::new()
+        }
         Ok(undone) => {
-            for one in undone {
-                console::tell(one);
-            }
+            undone.iter().for_each(console::tell);
             write_back::after(context).await;
+            let changed = undone.iter().filter(|it| it.undone_as.is_some());
+            changed.map(ToString::to_string).collect()
         }
     }
 }

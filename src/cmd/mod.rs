@@ -18,7 +18,7 @@ use setpoint_ops::source::{Declared, imported};
 use setpoint_ops::{Error, Key};
 
 use crate::config::{self, BASE, Flags, Loaded, LogFormat};
-use crate::console::{self, Exit};
+use crate::console::{self, Exit, Failure};
 use crate::seeds::{self, Bundle};
 
 mod adopt;
@@ -167,7 +167,13 @@ impl Cli {
         self.global.json
     }
 
-    pub(crate) async fn run(self) -> miette::Result<Exit> {
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        let mut before = Vec::new();
+        self.run_after(&mut before).await.map_err(|report| Failure { report, before })
+    }
+
+    /// Notes in `before` what has changed before the command begins.
+    async fn run_after(self, before: &mut Vec<String>) -> miette::Result<Exit> {
         match self.command {
             Command::Completions(args) => return completions::run(&args),
             Command::Man(args) => return man::run(&args),
@@ -181,7 +187,7 @@ impl Cli {
             context.seeds = seeds::load(&context.loaded)?;
         }
         if self.command.writes_settings() {
-            confirm::undo_due(&context).await;
+            *before = confirm::undo_due(&context).await;
         }
         if self.command.uses_settings() {
             context.import_seeds().await?;

@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context, args: Args) -> miette::Result<Exit> {
     let read = match read.and_then(|read| import::check(&read).map(|()| read)) {
         Ok(read) => read,
         Err(error) if is_about_content(&error) => {
-            console::fail(&Report::from(error), context.json);
+            console::fail(&Report::from(error).into(), context.json);
             return Ok(Exit::Differs);
         }
         Err(error) => return Err(error.into()),

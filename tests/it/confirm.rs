@@ -1,6 +1,7 @@
 //! Changes that stay only if somebody confirms them; with a service, see `serve::confirm`.
 
 use chrono::{Duration, Utc};
+use insta::assert_snapshot;
 use setpoint_ops::confirm::{Rejection, confirm, due, reject, undo, waiting};
 use setpoint_ops::database::{Access, Database, Location, Settings, open};
 
@@ -9,6 +10,7 @@ use crate::world::{World, block_on};
 on_both![
     what_is_confirmed_stays,
     what_nobody_confirms_is_undone_by_the_next_command,
+    a_command_that_fails_tells_what_was_undone_before_it,
     every_command_that_changes_settings_can_be_on_trial,
     a_key_that_was_edited_since_keeps_that_edit,
     of_two_that_wait_the_value_before_both_comes_back,
@@ -87,6 +89,32 @@ fn what_nobody_confirms_is_undone_by_the_next_command(world: &World) {
     assert_eq!(said, ["setpoint", "job", "revert", reason]);
     assert_eq!((world.get("a"), world.get("b")), ("1".to_owned(), "1".to_owned()));
     assert_eq!(world.run(&["verify"]).status, 0);
+}
+
+fn a_command_that_fails_tells_what_was_undone_before_it(world: &World) {
+    world.migrate("a: 1\nb: 1\n");
+    set(world, "a", "2");
+    pass(world);
+    let ran = world.run(&["set", "b.c", "2"]);
+
+    assert_snapshot!(ran, @r"
+    status 1
+    -- stderr
+    revision 2 was not confirmed by 2026-05-01T12:00:00.000Z: undone as revision 3
+    setting::not_a_tree
+
+      × `b` and `b.c` cannot both be settings of layer `base`: a layer is a tree
+      help: unset one of them first; a reset with --purge removes keys that no
+            file has
+
+    note: what was undone before that stays undone
+    ");
+    assert_eq!((world.get("a"), world.revision()), ("1".to_owned(), 3));
+    set(world, "a", "2");
+    pass(world);
+    let problem = world.run(&["set", "b.c", "2", "--json"]).problem();
+    let told = "revision 4 was not confirmed by 2020-01-01T00:00:00.000Z: undone as revision 5";
+    assert_eq!(problem["before"], serde_json::json!([told]));
 }
 
 fn every_command_that_changes_settings_can_be_on_trial(world: &World) {
