@@ -243,6 +243,7 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::NotUnconfirmed { .. }
         | Error::SeveralUnconfirmed { .. }
         | Error::ConfirmedTooLate { .. }
+        | Error::TakenBack { .. }
         | Error::ConfirmedRejected { .. }
         | Error::Redeclared { .. } => StatusCode::CONFLICT,
         Error::Exists { .. } => StatusCode::PRECONDITION_FAILED,

@@ -21,6 +21,7 @@ use crate::{Error, Result, time};
 
 mod undone;
 
+pub(crate) use undone::end_taken_back;
 pub use undone::{Undone, undo};
 
 /// A revision that waits to be confirmed.
@@ -214,8 +215,9 @@ pub async fn due(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<Due> {
 /// # Errors
 ///
 /// [`Error::NothingUnconfirmed`], [`Error::SeveralUnconfirmed`], [`Error::UnknownRevision`],
-/// [`Error::NotUnconfirmed`]; [`Error::ConfirmedTooLate`] and [`Error::ConfirmedRejected`], also
-/// while nobody has undone it yet; [`Error::Locked`], [`Error::Database`].
+/// [`Error::NotUnconfirmed`], [`Error::TakenBack`]; [`Error::ConfirmedTooLate`] and
+/// [`Error::ConfirmedRejected`], also while nobody has undone it yet; [`Error::Locked`],
+/// [`Error::Database`].
 pub async fn confirm(
     db: &Database,
     revision: Option<i64>,
@@ -256,6 +258,11 @@ async fn confirm_within(
         CONFIRMED => return Ok(()),
         _ if is_rejected => return Err(Error::ConfirmedRejected { id: revision }),
         WAITING if now < moment(&row.until) => {}
+        // Before its time, and not rejected: somebody has.
+        "undone" if row.settled_at.as_deref().is_some_and(|it| moment(it) < moment(&row.until)) => {
+            let by = row.settled_by.unwrap_or_default();
+            return Err(Error::TakenBack { id: revision, by });
+        }
         _ => return Err(Error::ConfirmedTooLate { id: revision, until: row.until }),
     }
     settle(db, row, CONFIRMED, actor, None, now).await

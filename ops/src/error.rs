@@ -236,6 +236,13 @@ pub enum Error {
     )]
     NotUnconfirmed { id: i64 },
 
+    #[error("revision {id} was taken back by {by}, before it was confirmed")]
+    #[diagnostic(
+        code(unconfirmed::taken_back),
+        help("nothing was confirmed; revert what took it back to have it again")
+    )]
+    TakenBack { id: i64, by: String },
+
     #[error("revision {id} was not confirmed in time: it waited until {until}")]
     #[diagnostic(
         code(unconfirmed::too_late),

@@ -12,6 +12,8 @@ on_both![
     what_nobody_confirms_is_undone_by_the_next_command,
     a_command_that_fails_tells_what_was_undone_before_it,
     every_command_that_changes_settings_can_be_on_trial,
+    what_is_taken_back_waits_no_longer,
+    what_lies_below_another_that_waits_is_not_ended_by_taking_that_back,
     a_key_that_was_edited_since_keeps_that_edit,
     of_two_that_wait_the_value_before_both_comes_back,
     what_cannot_go_back_beside_new_keys_is_left_and_the_rest_goes_back,
@@ -152,6 +154,47 @@ fn every_command_that_changes_settings_can_be_on_trial(world: &World) {
     let values = ["a", "b", "c"].map(|it| world.get(it));
     assert_eq!(values, ["1", "1", "2"]);
     assert_eq!(world.run(&["verify"]).status, 0);
+}
+
+fn what_is_taken_back_waits_no_longer(world: &World) {
+    world.migrate("a: 1\nb: 1\nc: 1\n");
+    let waiting = || {
+        let listed = world.json(&["confirm", "--list"]);
+        let listed = listed.as_array().unwrap().iter();
+        listed.map(|it| it["revision"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    set(world, "a", "2");
+    set(world, "b", "2");
+    set(world, "c", "2");
+
+    // That one may come back.
+    world.ok(&["revert", "2", "--confirm-within", "10m"]);
+    assert_eq!(waiting(), [5, 4, 3, 2]);
+    world.ok(&["revert", "4"]);
+    assert_eq!(waiting(), [5, 3, 2]);
+    world.ok(&["revert", "--to", "1"]);
+    assert_eq!(waiting(), [5, 2]);
+    assert_eq!(["a", "b", "c"].map(|it| world.get(it)), ["1", "1", "1"]);
+
+    assert_snapshot!(world.refusal(&["confirm", "3"]), @"1 unconfirmed::taken_back; revision 3 was taken back by ann, before it was confirmed; nothing was confirmed; revert what took it back to have it again");
+    // What somebody sets again is theirs.
+    world.ok(&["set", "b", "2"]);
+    pass(world);
+    undo_due(world);
+    assert_eq!(["a", "b", "c"].map(|it| world.get(it)), ["1", "2", "1"]);
+}
+
+fn what_lies_below_another_that_waits_is_not_ended_by_taking_that_back(world: &World) {
+    world.migrate("a: 1\n");
+    set(world, "a", "2");
+    set(world, "a", "3");
+
+    world.ok(&["revert", "3"]);
+
+    assert_eq!(world.json(&["confirm", "--list"])[0]["revision"], 2);
+    pass(world);
+    undo_due(world);
+    assert_eq!(world.get("a"), "1");
 }
 
 fn a_key_that_was_edited_since_keeps_that_edit(world: &World) {

@@ -79,7 +79,8 @@ pub(crate) async fn append(
     };
     script.push(head::Entity::update(next).validate()?.build(backend));
     script.run().await?;
-    confirm::wait(db, head, plans).await
+    confirm::wait(db, head, plans).await?;
+    confirm::end_taken_back(db, head, plans).await
 }
 
 async fn write_revisions(

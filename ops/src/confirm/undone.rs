@@ -1,6 +1,7 @@
 //! Taking back what was not confirmed.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -16,7 +17,7 @@ use crate::database::Database;
 use crate::history::removed::is_any_between;
 use crate::history::{Difference, diff};
 use crate::import::Strategy;
-use crate::plan::{Author, Base, Class, Plan};
+use crate::plan::{Author, Base, Class, Kind, Plan};
 use crate::revert::{Clash, take_back};
 use crate::{Error, Result, rows};
 
@@ -65,6 +66,55 @@ async fn undo_one(
         settle(db, row, "undone", SETPOINT, undone_as, now).await?;
     }
     Ok(Undone { revision, undone_as, reason: plan.author.reason.unwrap_or_default() })
+}
+
+/// Has those of which a revert among `plans`, the revisions after `head`, has left nothing wait no
+/// longer: whoever has taken one back has nothing to confirm. That of a revert which is on trial
+/// itself may come back, and waits on.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub(crate) async fn end_taken_back(
+    db: &DatabaseTransaction,
+    head: &head::Model,
+    plans: &[(impl Borrow<Plan>, Channel, DateTime<Utc>)],
+) -> Result<()> {
+    for ((plan, channel, now), revision) in plans.iter().zip(head.revision + 1..) {
+        let revert: &Plan = plan.borrow();
+        // What is undone here is settled by whoever undoes it.
+        let is_meant = revert.kind == Kind::Revert && *channel != Channel::Job;
+        if !is_meant || revert.trial.is_some() {
+            continue;
+        }
+        let now = clock(db, *now).await?;
+        let touched: HashSet<_> = revert
+            .effects()
+            .into_iter()
+            .map(|it| (it.namespace.to_owned(), it.layer.to_owned(), it.key.clone()))
+            .collect();
+        let waiting = waiting(db).await?;
+        let newest = waiting.first().map(|it| it.revision);
+        // Those below first: what was there before the next one depends on them.
+        for one in waiting.iter().rev() {
+            let done = diff(db, one.revision - 1, one.revision).await?;
+            let place = |it: Difference| (it.namespace, it.layer, it.key);
+            if !done.into_iter().map(place).any(|it| touched.contains(&it)) {
+                continue;
+            }
+            let left = self::plan(db, &apply::head(db).await?, one).await?;
+            // What lies above one that waits may go away, and what is below come back.
+            let is_gone =
+                left.changes.is_empty() || newest == Some(one.revision) && left.is_empty();
+            let id = (head.epoch.clone(), one.revision);
+            let row = unconfirmed::Entity::find_by_id(id).one(db).await?;
+            if let Some(row) = row.filter(|_| is_gone) {
+                let actor = &revert.author.actor;
+                settle(db, row, "undone", actor, Some(revision), now).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Plans to take `one` back, as far as nobody has edited it since.
