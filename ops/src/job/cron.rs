@@ -24,13 +24,13 @@ pub struct Schedule {
     text: String,
 }
 
-/// What a field may hold.
-const FIELDS: [(&str, &str); 5] = [
-    ("minute", "0 to 59"),
-    ("hour", "0 to 23"),
-    ("day of the month", "1 to 31"),
-    ("month", "1 to 12, or JAN to DEC"),
-    ("day of the week", "0 to 7, or SUN to SAT"),
+/// What a field may hold, and the longest step in it.
+const FIELDS: [(&str, &str, u32); 5] = [
+    ("minute", "0 to 59", 59),
+    ("hour", "0 to 23", 23),
+    ("day of the month", "1 to 31", 31),
+    ("month", "1 to 12, or JAN to DEC", 12),
+    ("day of the week", "0 to 7, or SUN to SAT", 7),
 ];
 
 const NICKNAMES: [&str; 7] =
@@ -55,6 +55,7 @@ impl Schedule {
             .year(Year::Disallowed)
             .dom_and_dow(both)
             .build();
+        refuse_steps(text)?;
         let Ok(cron) = parser.parse(text) else { return Err(reason(&parser, text)) };
         let fields = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let is_fixed = match text.starts_with('@') {
@@ -152,6 +153,17 @@ impl fmt::Debug for Schedule {
     }
 }
 
+/// Refuses steps that would be taken once, such as `*/70` for minutes: croner takes them for `0`.
+fn refuse_steps(text: &str) -> Result<(), String> {
+    for (field, (name, _, most)) in text.split_whitespace().zip(FIELDS) {
+        let mut steps = field.split(',').filter_map(|it| it.split_once('/'));
+        if !steps.all(|(_, step)| step.parse().is_ok_and(|it| (1..=most).contains(&it))) {
+            return Err(format!("`{field}` is no {name}: give a step of 1 to {most}"));
+        }
+    }
+    Ok(())
+}
+
 /// Why `text` is no time: the first field that is wrong on its own, if one is.
 fn reason(parser: &CronParser, text: &str) -> String {
     let fields: Vec<&str> = text.split_whitespace().collect();
@@ -161,7 +173,7 @@ fn reason(parser: &CronParser, text: &str) -> String {
             fields.len()
         );
     }
-    for (at, (field, (name, range))) in fields.iter().zip(FIELDS).enumerate() {
+    for (at, (field, (name, range, _))) in fields.iter().zip(FIELDS).enumerate() {
         let mut alone = ["*"; 5];
         alone[at] = field;
         if parser.parse(&alone.join(" ")).is_err() {

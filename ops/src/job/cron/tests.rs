@@ -88,6 +88,9 @@ fn what_is_no_time_is_said_with_its_field() {
         "0 0 * FOO *",
         "0 0 0 * *",
         "*/0 * * * *",
+        "*/70 * * * *",
+        "0 1,2-20/24 * * *",
+        "0 0 1 */x *",
     ];
     let said = texts.map(|it| Schedule::parse(it, Tz::UTC).unwrap_err());
 
@@ -102,7 +105,10 @@ fn what_is_no_time_is_said_with_its_field() {
     `* * * * * *` has 6 fields, not 5: minute, hour, day of the month, month, day of the week
     `FOO` is no month: give 1 to 12, or JAN to DEC
     `0` is no day of the month: give 1 to 31
-    `*/0` is no minute: give 0 to 59
+    `*/0` is no minute: give a step of 1 to 59
+    `*/70` is no minute: give a step of 1 to 59
+    `1,2-20/24` is no hour: give a step of 1 to 23
+    `*/x` is no month: give a step of 1 to 12
     ");
 }
 
