@@ -52,6 +52,9 @@ struct RunShape {
     state: State,
     /// How often it was begun.
     attempt: i64,
+    /// When one that has failed is tried again; null if it is not.
+    #[oai(nullable)]
+    retry_at: Option<String>,
     /// Who has it, or had it.
     #[oai(nullable)]
     instance: Option<String>,

@@ -117,12 +117,19 @@ async fn list(context: &Context) -> miette::Result<Exit> {
         let next = next(&it);
         let last = it.last.as_ref();
         let at = last.map_or("never".to_owned(), |it| time::minute(&it.scheduled_for));
-        let state = last.map(|it| it.state.clone()).unwrap_or_default();
+        let state = last.map(state).unwrap_or_default();
         vec![it.name, it.verb, next, at, state]
     });
     let head = ["name", "verb", "next", "last (UTC)", "state"];
     console::show(console::table(&head, &rows.collect::<Vec<_>>()))?;
     Ok(Exit::Done)
+}
+
+fn state(run: &Run) -> String {
+    match &run.retry_at {
+        Some(at) => format!("failed, due again {}", time::minute(at)),
+        None => run.state.clone(),
+    }
 }
 
 fn next(listed: &Listed) -> String {

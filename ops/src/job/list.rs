@@ -5,8 +5,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use serde::Serialize;
 use setpoint_entity::{job as jobs, job_run as runs};
 
-use super::Job;
 use super::past::newest;
+use super::{Job, State};
 use crate::{Error, Result};
 
 /// A declared job, and how it stands.
@@ -34,6 +34,8 @@ pub struct Run {
     pub verb: String,
     pub state: String,
     pub attempt: i64,
+    /// When one that has failed is tried again.
+    pub retry_at: Option<String>,
     pub instance: Option<String>,
     pub started_at: Option<String>,
     pub finished_at: Option<String>,
@@ -143,8 +145,11 @@ pub fn named<'a>(jobs: &'a [Job], name: &str) -> Result<&'a Job> {
 impl Run {
     pub(super) fn of(row: runs::Model) -> Self {
         let read = |it: &Option<String>| crate::time::read(it.as_deref()?).ok();
+        // One that was given back was begun once less, and waits for nothing but an instance.
+        let is_again = row.state == State::Queued.as_str() && row.finished_at.is_some();
         let took = read(&row.started_at).zip(read(&row.finished_at)).map(|(from, to)| to - from);
         Self {
+            retry_at: is_again.then_some(row.not_before),
             duration_ms: took.map(|it| it.num_milliseconds().max(0)),
             job: row.job,
             scheduled_for: row.scheduled_for,

@@ -10,6 +10,7 @@ on_both![
     jobs_are_listed_with_their_next_run_by_the_clocks_of_their_zone,
     a_run_by_hand_is_recorded_with_what_it_told,
     a_job_that_fails_by_hand_exits_with_one_and_says_why,
+    a_run_that_is_tried_again_is_listed_with_its_time,
     pausing_is_told_to_everybody,
     each_verb_can_be_run,
     what_the_retention_has_done_is_told_also_where_it_then_fails,
@@ -68,6 +69,25 @@ fn a_job_that_fails_by_hand_exits_with_one_and_says_why(world: &World) {
       help: it is in `setpoint jobs history night`
     ");
     assert_eq!(world.json(&["jobs", "history"])[0]["state"], "failed");
+}
+
+fn a_run_that_is_tried_again_is_listed_with_its_time(world: &World) {
+    ready(world, NIGHT);
+    world.sql(
+        "INSERT INTO job_run (job, scheduled_for, trigger, verb, state, attempt, token,
+                              not_before, finished_at, error)
+         VALUES ('night', '2026-05-01T01:00:00.000Z', 'cron', 'audit-verify', 'queued', 1, 1,
+                 '2026-05-01T01:05:00.000Z', '2026-05-01T01:04:30.000Z', 'no luck')",
+    );
+    let retry_at = || world.json(&["jobs", "list"])[0]["last"]["retry_at"].clone();
+
+    let table = world.ok(&["jobs", "list"]);
+    let told = "  2026-05-01 01:00  failed, due again 2026-05-01 01:05\n";
+    assert!(table.ends_with(told), "{table}");
+    assert_eq!(retry_at(), "2026-05-01T01:05:00.000Z");
+    // As one that was given back, and has not failed.
+    world.sql("UPDATE job_run SET finished_at = NULL");
+    assert_eq!(retry_at(), Value::Null);
 }
 
 fn pausing_is_told_to_everybody(world: &World) {
