@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, Utc};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
-    EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, Select,
 };
 use serde::Serialize;
 use setpoint_entity::{change, head, rejection, revision, unconfirmed};
@@ -59,6 +59,7 @@ pub struct Rejection {
 
 const WAITING: &str = "waiting";
 const CONFIRMED: &str = "confirmed";
+const UNDONE: &str = "undone";
 
 /// Who undoes what nobody has confirmed.
 const SETPOINT: &str = "setpoint";
@@ -89,21 +90,22 @@ pub(crate) async fn wait(
     Ok(())
 }
 
-/// The revisions of the history `epoch` that somebody has confirmed.
+/// What somebody has confirmed in the history `epoch`.
 ///
 /// # Errors
 ///
 /// [`Error::Database`].
-pub(crate) async fn confirmed(db: &impl ConnectionTrait, epoch: &str) -> Result<Vec<i64>> {
-    let rows = unconfirmed::Entity::find()
-        .filter(unconfirmed::Column::State.eq(CONFIRMED))
-        .filter(unconfirmed::Column::Epoch.eq(epoch));
-    Ok(rows.all(db).await?.into_iter().map(|it| it.revision).collect())
+pub(crate) async fn confirmed(
+    db: &impl ConnectionTrait,
+    epoch: &str,
+) -> Result<Vec<unconfirmed::Model>> {
+    let rows = of_history(epoch, i64::MAX).filter(unconfirmed::Column::State.eq(CONFIRMED));
+    Ok(rows.all(db).await?)
 }
 
-/// Has what waited in the history `from`, up to the revision of `head`, wait on in that of `head`,
-/// which is the same by another name: as long from now on as it was given at first. What was
-/// `confirmed` since stays so. Gives the revisions that wait.
+/// Has the history of `head` know of changes on trial what that of `from` does up to its revision,
+/// which is the same by another name. What waited waits on, as long from now on as it was given at
+/// first; what was `confirmed` since stays so. Gives the revisions that wait.
 ///
 /// # Errors
 ///
@@ -111,43 +113,30 @@ pub(crate) async fn confirmed(db: &impl ConnectionTrait, epoch: &str) -> Result<
 pub(crate) async fn carry_on(
     db: &DatabaseTransaction,
     from: &str,
-    confirmed: &[i64],
+    confirmed: &[unconfirmed::Model],
     head: &head::Model,
     now: DateTime<Utc>,
 ) -> Result<Vec<i64>> {
     let now = clock(db, now).await?;
-    let mut revisions = Vec::new();
-    for row in open(db, from, confirmed, head.revision).await? {
-        let made = revision::Entity::find_by_id(row.revision).one(db).await?;
-        // It may have been carried on before, from when it waited first.
-        let each = unconfirmed::Entity::find();
-        let each = each.filter(unconfirmed::Column::Revision.eq(row.revision)).all(db).await?;
-        let first = each.iter().map(|it| moment(&it.until)).min().unwrap_or_default();
-        let given = made.map_or(Duration::zero(), |it| first - moment(&it.at));
-        let until = time::stamp(now + given.max(Duration::zero()));
-        revisions.push(row.revision);
-        let row = unconfirmed::Model { epoch: head.epoch.clone(), until, ..row };
+    let mut waiting = Vec::new();
+    for row in of_history(from, head.revision).all(db).await? {
+        let known = confirmed.iter().find(|it| it.revision == row.revision);
+        let mut row = known.cloned().unwrap_or(row);
+        if row.state == WAITING {
+            let made = revision::Entity::find_by_id(row.revision).one(db).await?;
+            // It may have been carried on before, from when it waited first.
+            let each = unconfirmed::Entity::find();
+            let each = each.filter(unconfirmed::Column::Revision.eq(row.revision)).all(db).await?;
+            let first = each.iter().map(|it| moment(&it.until)).min().unwrap_or_default();
+            let given = made.map_or(Duration::zero(), |it| first - moment(&it.at));
+            row.until = time::stamp(now + given.max(Duration::zero()));
+            waiting.push(row.revision);
+        }
+        let row = unconfirmed::Model { epoch: head.epoch.clone(), ..row };
         let insert = unconfirmed::Entity::insert(row.into_active_model());
         insert.exec_without_returning(db).await?;
     }
-    Ok(revisions)
-}
-
-/// What waits in the history `epoch`, up to the revision `newest`, and is not among `confirmed`, the
-/// oldest first.
-async fn open(
-    db: &impl ConnectionTrait,
-    epoch: &str,
-    confirmed: &[i64],
-    newest: i64,
-) -> Result<Vec<unconfirmed::Model>> {
-    let rows = unconfirmed::Entity::find()
-        .filter(unconfirmed::Column::State.eq(WAITING))
-        .filter(unconfirmed::Column::Epoch.eq(epoch))
-        .filter(unconfirmed::Column::Revision.lte(newest))
-        .order_by_asc(unconfirmed::Column::Revision);
-    let rows = rows.all(db).await?.into_iter();
-    Ok(rows.filter(|it| !confirmed.contains(&it.revision)).collect())
+    Ok(waiting)
 }
 
 /// The revisions that [`carry_on`] would have wait, of the history of `head` as it is in `db`.
@@ -157,11 +146,42 @@ async fn open(
 /// [`Error::Database`].
 pub(crate) async fn foresee(
     db: &impl ConnectionTrait,
-    confirmed: &[i64],
+    confirmed: &[unconfirmed::Model],
     head: &head::Model,
 ) -> Result<Vec<i64>> {
-    let rows = open(db, &head.epoch, confirmed, head.revision).await?;
-    Ok(rows.into_iter().map(|it| it.revision).collect())
+    let rows = of_history(&head.epoch, head.revision)
+        .filter(unconfirmed::Column::State.eq(WAITING))
+        .all(db)
+        .await?;
+    let is_open = |id: &i64| confirmed.iter().all(|it| it.revision != *id);
+    Ok(rows.into_iter().map(|it| it.revision).filter(is_open).collect())
+}
+
+/// What is known of changes on trial in the history `epoch` up to the revision `newest`, the oldest
+/// first.
+fn of_history(epoch: &str, newest: i64) -> Select<unconfirmed::Entity> {
+    unconfirmed::Entity::find()
+        .filter(unconfirmed::Column::Epoch.eq(epoch))
+        .filter(unconfirmed::Column::Revision.lte(newest))
+        .order_by_asc(unconfirmed::Column::Revision)
+}
+
+/// The oldest revision that it takes to undo what waits, if something does: what nobody has confirmed
+/// may stand on others that nobody has.
+///
+/// # Errors
+///
+/// [`Error::Database`].
+pub(crate) async fn oldest_needed(
+    db: &impl ConnectionTrait,
+    head: &head::Model,
+) -> Result<Option<i64>> {
+    let open = of_history(&head.epoch, i64::MAX)
+        .filter(unconfirmed::Column::State.is_in([WAITING, UNDONE]))
+        .all(db)
+        .await?;
+    let waits = open.iter().any(|it| it.state == WAITING);
+    Ok(open.first().filter(|_| waits).map(|it| it.revision))
 }
 
 /// What waits to be confirmed, the newest first.
@@ -259,7 +279,7 @@ async fn confirm_within(
         _ if is_rejected => return Err(Error::ConfirmedRejected { id: revision }),
         WAITING if now < moment(&row.until) => {}
         // Before its time, and not rejected: somebody has.
-        "undone" if row.settled_at.as_deref().is_some_and(|it| moment(it) < moment(&row.until)) => {
+        UNDONE if row.settled_at.as_deref().is_some_and(|it| moment(it) < moment(&row.until)) => {
             let by = row.settled_by.unwrap_or_default();
             return Err(Error::TakenBack { id: revision, by });
         }

@@ -27,6 +27,9 @@ on_both![
     what_was_confirmed_since_stays_confirmed_when_a_backup_is_restored,
     a_trial_is_no_longer_for_being_restored_again,
     a_restore_of_some_values_undoes_what_is_due_as_other_commands_do,
+    what_was_undone_since_waits_again_at_the_moment_when_it_did,
+    what_nobody_confirmed_is_undone_also_below_what_waits_after_a_restore,
+    what_undoing_stands_on_is_not_removed_by_retention,
 ];
 
 /// Lets the time of everything that waits be over.
@@ -447,4 +450,66 @@ fn a_restore_of_some_values_undoes_what_is_due_as_other_commands_do(world: &Worl
     world.ok(&restore);
 
     assert_eq!([world.get("a"), world.get("b")], ["1", "1"]);
+}
+
+fn what_was_undone_since_waits_again_at_the_moment_when_it_did(world: &World) {
+    world.migrate("a: 1\n");
+    set(world, "a", "2");
+    pass(world);
+    undo_due(world);
+    world.ok(&["backup", "create", "after"]);
+    assert_eq!(world.get("a"), "1");
+
+    let restored = world.run(&["backup", "restore", "after", "--at", "2", "--yes"]);
+
+    let said = "revision 2 was not confirmed yet, and waits again (`setpoint confirm`)\n";
+    assert!(restored.status == 0 && restored.stderr.ends_with(said), "{restored}");
+    assert_eq!(world.get("a"), "2");
+    pass(world);
+    undo_due(world);
+    assert_eq!(world.get("a"), "1");
+    world.ok(&["verify"]);
+}
+
+/// Three changes of `a` on trial above 1; nobody confirms the first two, which stay below the third.
+fn three_trials(world: &World) {
+    world.migrate("a: 1\n");
+    for value in ["10", "20", "30"] {
+        set(world, "a", value);
+    }
+    world.sql("UPDATE unconfirmed SET until = '2020-01-01T00:00:00.000Z' WHERE revision < 4");
+    let told = undo_due(world);
+    assert_eq!(told.matches("nothing is left to undo").count(), 2, "{told}");
+    world.ok(&["backup", "create", "then"]);
+}
+
+fn what_nobody_confirmed_is_undone_also_below_what_waits_after_a_restore(world: &World) {
+    three_trials(world);
+    for at in ["5", "4"] {
+        world.ok(&["set", "c", "1"]);
+
+        let restored = world.run(&["backup", "restore", "then", "--at", at, "--yes"]);
+
+        // At revision 4 all three waited.
+        let waits = restored.stderr.matches(" waits again ").count();
+        assert_eq!((restored.status, waits), (0, if at == "4" { 3 } else { 1 }), "{restored}");
+        pass(world);
+        undo_due(world);
+        assert_eq!(world.get("a"), "1", "{at}");
+    }
+    world.ok(&["verify"]);
+}
+
+fn what_undoing_stands_on_is_not_removed_by_retention(world: &World) {
+    three_trials(world);
+    world.write("setpoint.toml", "[revisions]\nkeep_last = 1\n");
+
+    let told = world.json(&["audit", "prune", "--yes"]);
+
+    let goes = told["ranges"].as_array().unwrap().iter();
+    let goes: Vec<_> = goes.filter(|it| it["reasons"].as_array().unwrap().is_empty()).collect();
+    assert!(goes.iter().all(|it| it["last"] == 1), "{told}");
+    pass(world);
+    undo_due(world);
+    assert_eq!(world.get("a"), "1");
 }

@@ -104,7 +104,7 @@ impl Moment {
 }
 
 /// Every statement takes the revision to go back to as `?1`. The order counts.
-const STEPS: [&str; 17] = [
+const STEPS: [&str; 18] = [
     "DELETE FROM seed WHERE (namespace, source) IN
          (SELECT namespace, path FROM source WHERE revision > ?1)",
     "DELETE FROM removed_key WHERE (namespace, source) IN
@@ -117,6 +117,9 @@ const STEPS: [&str; 17] = [
     "DELETE FROM invalid_change WHERE revision > ?1",
     "DELETE FROM rejection WHERE revision > ?1",
     "DELETE FROM unconfirmed WHERE revision > ?1",
+    "UPDATE unconfirmed SET state = 'waiting', settled_at = NULL, settled_by = NULL, undone_as = NULL
+         WHERE state = 'undone' AND (undone_as > ?1 OR undone_as IS NULL
+             AND settled_at > (SELECT at FROM revision WHERE id = ?1))",
     "DELETE FROM ignored_drift WHERE created_at >
          coalesce((SELECT at FROM revision WHERE id = ?1), '')",
     "CREATE TEMP TABLE moved AS

@@ -11,7 +11,7 @@ use sea_orm::{
 use serde::Serialize;
 use setpoint_entity::{change, head, unconfirmed};
 
-use super::{SETPOINT, Unconfirmed, clock, settle, waiting};
+use super::{SETPOINT, UNDONE, Unconfirmed, clock, settle, waiting};
 use crate::apply::{self, Channel, apply_within, lock_head};
 use crate::database::Database;
 use crate::history::removed::is_any_between;
@@ -63,7 +63,7 @@ async fn undo_one(
     let (revision, undone_as) = (one.revision, applied.revision());
     let row = unconfirmed::Entity::find_by_id((head.epoch, revision)).one(db).await?;
     if let Some(row) = row {
-        settle(db, row, "undone", SETPOINT, undone_as, now).await?;
+        settle(db, row, UNDONE, SETPOINT, undone_as, now).await?;
     }
     Ok(Undone { revision, undone_as, reason: plan.author.reason.unwrap_or_default() })
 }
@@ -110,7 +110,7 @@ pub(crate) async fn end_taken_back(
             let row = unconfirmed::Entity::find_by_id(id).one(db).await?;
             if let Some(row) = row.filter(|_| is_gone) {
                 let actor = &revert.author.actor;
-                settle(db, row, "undone", actor, Some(revision), now).await?;
+                settle(db, row, UNDONE, actor, Some(revision), now).await?;
             }
         }
     }
@@ -159,7 +159,7 @@ async fn go_beyond(
         .select_only()
         .column(unconfirmed::Column::Revision)
         .filter(unconfirmed::Column::Epoch.eq(epoch))
-        .filter(unconfirmed::Column::State.eq("undone"))
+        .filter(unconfirmed::Column::State.eq(UNDONE))
         .filter(unconfirmed::Column::Revision.lt(revision));
     let undone: Vec<i64> = undone.into_tuple().all(db).await?;
     if undone.is_empty() {

@@ -65,7 +65,7 @@ pub struct Revision {
 pub struct Bounds {
     /// The revision that the newest verified backup of this history ends with, if there is one.
     pub backed_up: Option<i64>,
-    /// The oldest that waits to be confirmed, if one does.
+    /// The oldest that it takes to undo what waits to be confirmed, if something does.
     pub unconfirmed: Option<i64>,
 }
 
