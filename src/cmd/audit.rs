@@ -117,6 +117,9 @@ async fn prune(context: &Context, is_dry: bool, yes: bool) -> miette::Result<Exi
         audit::plan_pruning(db, &ends, &policy, &declared, now).await
     };
     let planned = context.read(plan).await?;
+    if let Some(name) = planned.relies_on() {
+        backup::prove(&location, settings, &storage, name, now).await?;
+    }
     let is_last = is_dry || planned.count() == 0;
     match (context.json, is_last) {
         (true, true) => console::show_json(&planned)?,

@@ -57,6 +57,11 @@ impl Pruning {
         self.goes.len()
     }
 
+    /// The backup that has to hold what goes, if something does.
+    pub fn relies_on(&self) -> Option<&str> {
+        self.backup.as_ref().filter(|_| self.count() > 0).map(|it| it.name.as_str())
+    }
+
     /// What has come of it once it is carried out, such as `12 revisions kept, 900 removed`.
     pub fn carried_out(&self) -> String {
         let kept: i64 = self.ranges.iter().filter(|it| it.is_kept()).map(Range::revisions).sum();
@@ -90,11 +95,8 @@ pub async fn plan_pruning(
     let head = apply::head(db).await?;
     let ends = ends(db, backups).await?;
     let (backed_up, backup) = ends.last_key_value().unzip();
-    let waiting = confirm::waiting(db).await?;
-    let bounds = Bounds {
-        backed_up: backed_up.copied(),
-        unconfirmed: waiting.iter().map(|it| it.revision).min(),
-    };
+    let unconfirmed = confirm::oldest_needed(db, &head).await?;
+    let bounds = Bounds { backed_up: backed_up.copied(), unconfirmed };
     let revisions = all(db).await?;
     let ruled = revisions::ruled(&revisions, policy, bounds, now)?;
     let horizon = ruled.horizon;

@@ -126,6 +126,14 @@ impl Bucket {
         }
     }
 
+    /// # Errors
+    ///
+    /// [`BackupError::Unknown`].
+    pub(super) async fn sha256(&self, name: &str) -> Result<String> {
+        let held = self.held(name).await?;
+        Ok(held.ok_or_else(|| BackupError::Unknown { name: name.to_owned() })?.sha256)
+    }
+
     /// What an archive is, read as a whole; none if there is none.
     async fn held(&self, name: &str) -> Result<Option<Held>> {
         let found = match self.open(name).await {

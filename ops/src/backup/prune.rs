@@ -3,14 +3,17 @@
 use chrono::{DateTime, Utc};
 
 use super::list::reached;
+use super::prove::unchanged;
 use super::remove::take_away;
 use super::{BackupError, Kind, Listed, Storage};
 use crate::database::{Location, Settings};
-use crate::retention::{Backup, Decision, Policy, decide};
+use crate::retention::{Backup, Decision, Policy, Trust, decide};
 use crate::{Error, Result, time};
 
 /// Decides on every backup in `storage`, the newest first. An archive that is damaged where it says
 /// what it is, and one that is not in the record of this database, are left: they may be another's.
+/// If something may go, the newest that counts as verified is read once more; one that is damaged by
+/// now counts no longer, and that is recorded.
 ///
 /// # Errors
 ///
@@ -24,8 +27,21 @@ pub async fn plan_prune(
     now: DateTime<Utc>,
 ) -> Result<Vec<Decision>> {
     let listed = reached(location, settings, storage).await?;
-    let backups: Vec<Backup> = listed.iter().filter_map(as_backup).collect();
-    decide(&backups, policy, now)
+    let mut backups: Vec<Backup> = listed.iter().filter_map(as_backup).collect();
+    loop {
+        let decided = decide(&backups, policy, now)?;
+        let newest = backups.iter_mut().rev().find(|it| it.at <= now && it.trust.is_verified());
+        let Some(newest) = newest.filter(|_| decided.iter().any(|it| !it.is_kept())) else {
+            return Ok(decided);
+        };
+        match unchanged(location, settings, storage, &newest.name, now).await {
+            Ok(()) => return Ok(decided),
+            Err(error) if error.damage().is_some() => newest.trust = Trust::Doubted(now),
+            // Somebody has removed it meanwhile.
+            Err(error) if error.is_no_backup() => newest.trust = Trust::Unknown,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Removes the backups that nothing keeps, and no other, of what [`plan_prune`] has decided at

@@ -2,12 +2,14 @@
 //! it as a finished temporary file.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use tokio::task::spawn_blocking;
+
 use super::work::Work;
-use super::{BackupError, Bucket, Encryption, Forbidden, folder};
+use super::{BackupError, Bucket, Encryption, Forbidden, folder, write};
 use crate::{Error, Result};
 
 /// What the names of archives end in.
@@ -129,11 +131,31 @@ impl Storage {
         Ok((file, work))
     }
 
+    /// The hash of an archive as it lies there. It takes no room.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::beginning`].
+    pub(super) async fn sha256(&self, name: &str) -> Result<String> {
+        refuse_bad_name(name)?;
+        if let Some(bucket) = &self.bucket {
+            return bucket.sha256(name).await;
+        }
+        let file = folder::open(&self.folder, name)?;
+        let hashed = spawn_blocking(move || {
+            let mut out = write::Hashing::new(io::sink());
+            io::copy(&mut BufReader::with_capacity(1 << 18, file), &mut out)?;
+            Ok(out.finish("").1.sha256)
+        });
+        hashed.await.map_err(io::Error::other).flatten().map_err(unreadable(&self.folder))
+    }
+
     /// The beginning of an archive: as much of it as there is.
     ///
     /// # Errors
     ///
-    /// As [`Storage::open`].
+    /// [`BackupError::BadName`], [`BackupError::Unknown`], [`BackupError::Damaged`],
+    /// [`Error::Unreadable`]; as [`Bucket`] has them.
     pub(super) async fn beginning(&self, name: &str) -> Result<Beginning> {
         refuse_bad_name(name)?;
         match &self.bucket {

@@ -224,6 +224,9 @@ async fn prune_revisions(
     let pruning = audit::plan_pruning(&reader, &ends, policy, declared, now).await;
     drop(reader);
     let pruning = pruning?;
+    if let Some(name) = pruning.relies_on() {
+        backup::prove(location, *settings, backups, name, now).await?;
+    }
     let author = Author { actor: format!("job:{job}"), reason: None };
     audit::prune(store.writer()?, &pruning, &author, Channel::Job, now).await?;
     Ok(pruning.carried_out())

@@ -13,6 +13,7 @@ use super::{archive, assert_sound, ready};
 use crate::world::{World, text};
 
 on_both![
+    what_only_a_backup_holds_that_is_damaged_or_nobody_can_read_stays,
     without_a_key_backups_are_listed_and_removed_and_not_read,
     a_wrong_key_is_told_and_the_backup_is_not_doubted,
     what_could_not_be_checked_is_not_called_damaged,
@@ -57,6 +58,32 @@ fn without_a_key_backups_are_listed_and_removed_and_not_read(world: &World) {
     let left = world.json(&["backup", "list"]);
     assert_eq!((left.as_array().unwrap().len(), &left[0]["name"]), (1, &"second".into()));
     assert_eq!(world.revision(), revision);
+}
+
+fn what_only_a_backup_holds_that_is_damaged_or_nobody_can_read_stays(world: &World) {
+    let recipient = encrypting(world);
+    for name in ["first", "second"] {
+        for value in 1..4 {
+            world.ok(&["set", "new", &format!("{name} {value}")]);
+        }
+        world.ok(&["backup", "create", name]);
+    }
+    encrypt(world, &[&recipient], "[revisions]\nkeep_last = 1");
+    let all = world.sql("SELECT count(*) FROM revision");
+
+    let unread = world.refusal(&["audit", "prune", "--yes"]);
+    assert!(unread.starts_with("1 backup::no_key; backup `second` is encrypted"), "{unread}");
+    let key = "identity_file = 'key.txt'\n[revisions]\nkeep_last = 1";
+    encrypt(world, &[&recipient], key);
+    let mut bytes = fs::read(archive(world, "second")).unwrap();
+    bytes[18_000] ^= 1;
+    fs::write(archive(world, "second"), bytes).unwrap();
+    let damaged = world.refusal(&["audit", "prune", "--yes"]);
+    assert!(damaged.starts_with("1 backup::damaged; backup `second` is damaged"), "{damaged}");
+    assert_eq!(world.sql("SELECT count(*) FROM revision"), all);
+    // That is known by now: it goes by the one before.
+    let told = world.json(&["audit", "prune", "--yes"]);
+    assert_eq!(told["backup"]["name"], "first", "{told}");
 }
 
 fn a_wrong_key_is_told_and_the_backup_is_not_doubted(world: &World) {

@@ -1,5 +1,6 @@
 //! Which backups stay.
 
+use std::fs;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -18,6 +19,7 @@ on_both![
     what_was_shown_is_removed_and_nothing_else_or_nothing,
     without_a_policy_nothing_is_removed,
     what_is_damaged_does_not_count_and_the_newest_good_one_stays,
+    what_has_become_damaged_since_it_was_verified_is_not_relied_upon,
     what_was_taken_of_a_damaged_history_says_so_and_removes_no_sound_one,
     one_that_cannot_be_removed_does_not_hold_up_the_others_nor_the_revisions,
     where_there_is_no_backup_none_is_verified,
@@ -106,16 +108,34 @@ fn without_a_policy_nothing_is_removed(world: &World) {
 fn what_is_damaged_does_not_count_and_the_newest_good_one_stays(world: &World) {
     with_backups(world, KEEP_ONE);
     let path = archive(world, "four");
-    let mut bytes = std::fs::read(&path).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    fs::write(&path, bytes).unwrap();
     assert_eq!(world.run(&["backup", "verify", "four"]).status, 1);
 
     let planned = world.json(&["backup", "prune", "--yes"]);
 
     assert_eq!(names(world), ["four", "one", "three"], "{planned}");
     assert_eq!(world.run(&["backup", "restore", "three", "--yes"]).status, 0);
+}
+
+fn what_has_become_damaged_since_it_was_verified_is_not_relied_upon(world: &World) {
+    with_backups(world, KEEP_ONE);
+    let mut bytes = fs::read(archive(world, "four")).unwrap();
+    bytes[18_000] ^= 1;
+    fs::write(archive(world, "four"), bytes).unwrap();
+
+    let pruned = world.json(&["backup", "prune", "--yes"]);
+
+    assert_snapshot!(decided(&pruned), @r#"
+    four ["newest backup","not verified, and no newer one is","not verified, kept for 7d"]
+    three ["last backup","newest verified backup"]
+    two []
+    one ["pinned"]
+    "#);
+    assert_eq!(names(world), ["one", "three", "four"]);
+    world.ok(&["backup", "restore", "three", "--dry-run"]);
 }
 
 fn what_was_taken_of_a_damaged_history_says_so_and_removes_no_sound_one(world: &World) {
@@ -234,7 +254,7 @@ fn one_backup_is_removed_unless_it_is_needed(world: &World) {
 
 fn what_is_in_the_record_and_gone_is_told(world: &World) {
     with_backups(world, "");
-    std::fs::remove_file(world.path("backups/two.setpoint.tar")).unwrap();
+    fs::remove_file(world.path("backups/two.setpoint.tar")).unwrap();
 
     let ran = world.run(&["backup", "list"]);
 
