@@ -208,7 +208,16 @@ impl Backups {
         caller.may_everywhere(Role::Admin)?;
         let RestoreWish { at, only } = body.0;
         let at = at.map(|it| Moment::parse(&it, now())).transpose()?;
-        let only = only.iter().map(|it| pattern(it)).collect::<ApiResult<Vec<_>>>()?;
+        if only.as_ref().is_some_and(Vec::is_empty) {
+            let detail = "`only` names no keys";
+            return Err(ApiError::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "request::invalid",
+                detail,
+            )
+            .help("nothing was changed; name keys, or leave `only` out to restore all"));
+        }
+        let only = only.iter().flatten().map(|it| pattern(it)).collect::<ApiResult<Vec<_>>>()?;
         if ns.is_some() && only.is_empty() {
             let detail = "`ns` is for the keys of `only`: a backup is put back as a whole";
             return Err(ApiError::new(StatusCode::BAD_REQUEST, "request::invalid", detail)

@@ -164,15 +164,15 @@ pub(super) struct RestoreWish {
     #[serde(default, deserialize_with = "given")]
     #[oai(skip_serializing_if_is_none)]
     pub at: Option<String>,
-    /// Only the values of these keys, or patterns such as `http.*`; all that there is without any.
-    #[serde(default)]
-    #[oai(default)]
-    pub only: Vec<String>,
+    /// Only the values of these keys, or patterns such as `http.*`; all that there is without this.
+    #[serde(default, deserialize_with = "given")]
+    #[oai(skip_serializing_if_is_none, validator(min_items = 1))]
+    pub only: Option<Vec<String>>,
 }
 
 impl Example for RestoreWish {
     fn example() -> Self {
-        Self { at: Some("12h".to_owned()), only: vec!["http.*".to_owned()] }
+        Self { at: Some("12h".to_owned()), only: Some(vec!["http.*".to_owned()]) }
     }
 }
 

@@ -45,6 +45,16 @@ fn a_backup_is_made_restored_and_measured_through_the_service(world: &World) {
     assert!(!server.get("/metrics").body.contains(&format!("\n{TAKEN} ")));
     let made = post(&server, "/api/backups", json!({"name": "first"}));
     server.put("/api/settings/end", r#"{"value": 1}"#);
+    let none = server.send("POST", "/api/backups/first/restore", r#"{"only": []}"#);
+    let said = none.json();
+    assert_eq!(
+        (none.status, &said["detail"], &said["help"]),
+        (
+            422,
+            &json!("`only` names no keys"),
+            &json!("nothing was changed; name keys, or leave `only` out to restore all")
+        )
+    );
 
     let done = post(&server, "/api/backups/first/restore", json!({}));
 
