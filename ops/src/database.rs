@@ -17,7 +17,7 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 use setpoint_migration::Migrator;
 
-use crate::{Error, Result};
+use crate::{Error, Result, confirm};
 
 /// Where the settings live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -573,8 +573,8 @@ async fn run_steps(database: &Database, count: Option<u32>) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::NewerDatabase`], [`Error::NoWayBack`], [`Error::Locked`], [`Error::Database`]; nothing
-/// has changed then.
+/// [`Error::NewerDatabase`], [`Error::NoWayBack`], [`Error::OnTrial`], [`Error::Locked`],
+/// [`Error::Database`]; nothing has changed then.
 pub async fn down(database: &Database, steps: u32) -> Result<usize> {
     let at = |error: Error| error.at(&database.place);
     let transaction = database.begin().await?;
@@ -588,12 +588,15 @@ pub async fn down(database: &Database, steps: u32) -> Result<usize> {
 /// The step that holds what is left of removed revisions: without it a history would answer falsely.
 const PRUNED: &str = "m20261121_000010_prune";
 
+/// The step that holds what waits to be confirmed: without it nobody would take that back.
+const CONFIRM: &str = "m20261121_000009_confirm";
+
 /// Refuses to take the newest `steps` steps of the database `place` back if something would be lost
 /// that the steps that are left rely on. Returns how many there are of so many.
 ///
 /// # Errors
 ///
-/// [`Error::NewerDatabase`], [`Error::NoWayBack`], [`Error::Database`].
+/// [`Error::NewerDatabase`], [`Error::NoWayBack`], [`Error::OnTrial`], [`Error::Database`].
 pub(crate) async fn refuse_down(
     connection: &impl ConnectionTrait,
     place: &str,
@@ -613,6 +616,13 @@ pub(crate) async fn refuse_down(
         };
         if removed > 0 {
             return Err(Error::NoWayBack { place: place.to_owned(), removed });
+        }
+    }
+    if newest.clone().any(|it| it == CONFIRM) {
+        let waiting = confirm::waiting(connection).await?;
+        let revisions: Vec<i64> = waiting.iter().rev().map(|it| it.revision).collect();
+        if !revisions.is_empty() {
+            return Err(Error::OnTrial { place: place.to_owned(), revisions });
         }
     }
     Ok(newest.count())

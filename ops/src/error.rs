@@ -445,6 +445,16 @@ pub enum Error {
     )]
     NoWayBack { place: String, removed: i64 },
 
+    #[error(
+        "an older version would not undo what waits to be confirmed in {place}: {}",
+        revisions.iter().map(|it| format!("revision {it}")).collect::<Vec<_>>().join(", ")
+    )]
+    #[diagnostic(
+        code(database::on_trial),
+        help("nothing was changed; confirm it or revert it first: `setpoint confirm --list`")
+    )]
+    OnTrial { place: String, revisions: Vec<i64> },
+
     #[error("there is no database at {place}")]
     #[diagnostic(
         code(database::missing),

@@ -13,6 +13,7 @@ on_both![
     a_command_that_fails_tells_what_was_undone_before_it,
     every_command_that_changes_settings_can_be_on_trial,
     what_is_taken_back_waits_no_longer,
+    steps_without_which_nobody_undoes_what_waits_stay_until_it_is_settled,
     what_lies_below_another_that_waits_is_not_ended_by_taking_that_back,
     a_key_that_was_edited_since_keeps_that_edit,
     of_two_that_wait_the_value_before_both_comes_back,
@@ -365,6 +366,21 @@ fn what_waits_is_told_and_what_is_overdue_is_wrong(world: &World) {
     undo_due(world);
     assert_eq!(check(), None);
     assert!(!world.ok(&["history"]).contains("to be confirmed"));
+}
+
+fn steps_without_which_nobody_undoes_what_waits_stay_until_it_is_settled(world: &World) {
+    world.migrate("a: 1\nb: 1\n");
+    set(world, "a", "2");
+    set(world, "b", "2");
+    let down = ["database", "down", "--steps", "4", "--yes", "--no-backup"];
+
+    assert_snapshot!(world.refusal(&down), @"1 database::on_trial; an older version would not undo what waits to be confirmed in [database]: revision 2, revision 3; nothing was changed; confirm it or revert it first: `setpoint confirm --list`");
+    world.ok(&["confirm", "2"]);
+    world.ok(&["revert", "3"]);
+
+    assert_eq!(world.json(&down)["steps"], 4);
+    world.ok(&["database", "up", "--no-backup"]);
+    assert_eq!(["a", "b"].map(|it| world.get(it)), ["2", "1"]);
 }
 
 fn what_waited_in_another_history_is_left_alone(world: &World) {
