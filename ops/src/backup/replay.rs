@@ -11,7 +11,7 @@ use setpoint_migration::type_of;
 
 use super::{BackupError, Manifest, scratch};
 use crate::database::Database;
-use crate::history::removed::{is_any_between, is_lacking_at};
+use crate::history::removed::{around, is_any_between};
 use crate::plan::Kind;
 use crate::{Result, audit, hash, time};
 
@@ -83,23 +83,31 @@ impl Moment {
             manifest.created_at
         );
         let (found, holds) = match found {
-            Some(id) if self.is_removed(db, id).await? => {
-                (None, format!("{holds}; retention has removed that moment before"))
-            }
-            found => (found, holds),
+            None => (None, holds),
+            Some(id) => match self.around(db, id).await? {
+                (before, after) if before == after => (found, holds),
+                (before, after) => {
+                    let zero = if before == 0 { ", which is empty," } else { "" };
+                    let nearest = format!("revisions {before}{zero} and {after}");
+                    (
+                        None,
+                        format!("retention had removed it before, and the nearest are {nearest}"),
+                    )
+                }
+            },
         };
         let error = BackupError::NoSuchMoment { name: name.to_owned(), wanted, holds };
         found.ok_or_else(|| error.into())
     }
 
-    /// Whether retention has removed what was live at the revision `id`, or may have removed the
-    /// one that was the newest at the time.
-    async fn is_removed(&self, db: &impl ConnectionTrait, id: i64) -> Result<bool> {
-        let own = match self {
-            Self::Revision(_) => is_any_between(db, id - 1, id).await?,
-            Self::Time(_) | Self::Day(_) => is_any_between(db, id, id + 1).await?,
+    /// As [`around`], of what was live at the revision `id`, or after it where retention has removed
+    /// the one that may have been the newest at the time.
+    async fn around(&self, db: &impl ConnectionTrait, id: i64) -> Result<(i64, i64)> {
+        let next = match self {
+            Self::Revision(_) => 0,
+            Self::Time(_) | Self::Day(_) => i64::from(is_any_between(db, id, id + 1).await?),
         };
-        Ok(own || is_lacking_at(db, id).await?)
+        around(db, id + next).await
     }
 }
 

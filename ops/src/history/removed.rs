@@ -73,13 +73,25 @@ pub(crate) async fn refuse_moment(db: &impl ConnectionTrait, revision: i64) -> R
     refuse(db, row, || format!("part of what was live at revision {revision}")).await
 }
 
-/// Whether what was live at `revision` can be told no more.
+/// The nearest revisions up to `revision` and from it on at which all that was live can be told:
+/// `revision` itself, twice, if it is one. Revision 0, which is empty, always is.
 ///
 /// # Errors
 ///
 /// [`Error::Database`].
-pub(crate) async fn is_lacking_at(db: &impl ConnectionTrait, revision: i64) -> Result<bool> {
-    Ok(first(db, lacking_at(revision)).await?.is_some())
+pub(crate) async fn around(db: &impl ConnectionTrait, revision: i64) -> Result<(i64, i64)> {
+    let rows = pruned::Entity::find().all(db).await?;
+    // Which revision is the first that can be told after those that cannot.
+    let next = |it: &pruned::Model| it.horizon.max(it.last + 1);
+    let lacking = |at: i64| rows.iter().find(|it| it.first <= at && at < next(it));
+    let (mut before, mut after) = (revision, revision);
+    while let Some(row) = lacking(before) {
+        before = row.first - 1;
+    }
+    while let Some(row) = lacking(after) {
+        after = next(row);
+    }
+    Ok((before, after))
 }
 
 /// Whether a revision after `low`, up to `high`, was removed.
