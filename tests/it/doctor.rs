@@ -11,6 +11,7 @@ use crate::world::{World, text};
 on_both![
     a_job_that_fails_again_and_again_is_wrong_until_it_succeeds,
     a_job_that_was_due_long_ago_is_wrong_unless_it_is_paused,
+    backups_that_cannot_be_read_or_are_other_ones_are_wrong,
 ];
 
 /// What `doctor` says of `check`, each in a line: `ok` or `WRONG` first.
@@ -95,6 +96,26 @@ fn a_job_that_was_due_long_ago_is_wrong_unless_it_is_paused(world: &World) {
     world.ok(&["doctor"]);
     world.ok(&["jobs", "resume", "night"]);
     assert_eq!(said_of(world, "job"), "");
+}
+
+fn backups_that_cannot_be_read_or_are_other_ones_are_wrong(world: &World) {
+    world.migrate("a: 1\n");
+    for name in ["one", "two"] {
+        world.ok(&["backup", "create", name]);
+    }
+    assert_eq!(said_of(world, "backups"), "ok backups");
+
+    world.write("backups/20260501T120000.000Z-1.setpoint.tar", "");
+    world.write("backups/20260502T120000.000Z-1.setpoint.tar", "none");
+    std::fs::copy(world.path("backups/one.setpoint.tar"), world.path("backups/two.setpoint.tar"))
+        .unwrap();
+
+    assert_snapshot!(said_of(world, "backups"), @r"
+    ok backups
+    WRONG 2 of 4 backups cannot be read, such as 20260502T120000.000Z-1: see `setpoint backup list`
+    WRONG 1 of 4 backups took the place of another, such as two: see `setpoint backup list`
+    ");
+    assert_eq!(world.run(&["doctor"]).status, 1);
 }
 
 #[test]

@@ -8,8 +8,11 @@ use rustix::fs::{Access, access};
 use super::Check;
 use crate::Error;
 use crate::amount::counted;
-use crate::backup::{BackupError, Encryption, Forbidden, Keys, Kind, Storage, Wish, foresee, list};
+use crate::backup::{
+    BackupError, Encryption, Forbidden, Keys, Kind, Listed, Storage, Wish, foresee, list,
+};
 use crate::database::{Location, Settings};
+use crate::retention::Trust;
 
 /// Looks at the folder of backups, at the bucket if there is one, and at the key of those that are
 /// encrypted; where all that is well, at the backups there are, and whether there is room for one
@@ -26,19 +29,37 @@ pub async fn storage(
     }
     checks.extend(storage.encryption().map(encryption));
     if checks.iter().all(|it| it.ok) {
-        checks.extend(unread(location, settings, storage).await);
+        checks.extend(backups(location, settings, storage).await);
         checks.extend(room(location, settings, storage, now).await);
     }
     checks
 }
 
-/// The backups that no key reads which is declared now: of each its manifest tells, which is not
-/// encrypted.
-async fn unread(location: &Location, settings: Settings, storage: &Storage) -> Option<Check> {
+/// The backups that cannot be restored as they are.
+async fn backups(location: &Location, settings: Settings, storage: &Storage) -> Vec<Check> {
     let listed = match list(location, settings, storage).await {
         Ok(listed) => listed.backups,
-        Err(error) => return Some(Check::failed("backups", &error)),
+        Err(error) => return vec![Check::failed("backups", &error)],
     };
+    let of = counted(listed.len(), "backup");
+    let told = |what: &str, is: fn(&Listed) -> bool| {
+        // The newest is the last, or of those that do not tell the one that is called so.
+        let name = &listed.iter().rev().find(|it| is(it))?.name;
+        let count = listed.iter().filter(|it| is(it)).count();
+        let says = format!("{count} of {of} {what}, such as {name}: see `setpoint backup list`");
+        Some(Check::wrong("backups", says))
+    };
+    let found = [
+        told("cannot be read", |it| it.problem.is_some()),
+        told("took the place of another", |it| it.trust == Trust::Replaced),
+        unread(&listed, storage),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+/// The backups that no key reads which is declared now: of each its manifest tells, which is not
+/// encrypted.
+fn unread(listed: &[Listed], storage: &Storage) -> Option<Check> {
     let refused = listed
         .iter()
         .rev()
