@@ -237,6 +237,7 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::SeveralConflicts { .. }
         | Error::EditedMeanwhile { .. }
         | Error::TokenExists { .. }
+        | Error::RestoredWhole { .. }
         | Error::RevokedBefore { .. }
         | Error::JobRunning { .. }
         | Error::JobLost { .. }

@@ -97,6 +97,16 @@ pub enum Error {
     )]
     Pruned { what: String, at: String },
 
+    #[error("revision {id} restored a backup, whole: it has no changes that could be taken back")]
+    #[diagnostic(
+        code(revision::restored),
+        help(
+            "nothing was changed; what was there before is in a backup, pre-restore-…: \
+             `setpoint backup list`"
+        )
+    )]
+    RestoredWhole { id: i64 },
+
     #[error("this plan is stale: {reason}")]
     #[diagnostic(
         code(plan::stale),

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, EntityTrait as _};
+use setpoint_entity::revision;
 use setpoint_importers::{Key, TypedValue};
 
 use crate::apply::head;
@@ -36,7 +37,7 @@ pub struct Part {
 ///
 /// # Errors
 ///
-/// [`Error::UnknownRevision`], [`Error::Pruned`]; [`Error::Conflicts`] with [`Strategy::Fail`];
+/// [`Error::UnknownRevision`], [`Error::Pruned`], [`Error::RestoredWhole`]; [`Error::Conflicts`] with [`Strategy::Fail`];
 /// [`Error::NotATree`] if an earlier value cannot stand beside what is there now;
 /// [`Error::Database`].
 pub async fn plan(
@@ -53,10 +54,26 @@ pub async fn plan(
         Target::Revision(id) if !(1..=head.revision).contains(&id) => {
             return Err(Error::UnknownRevision { id, newest: head.revision });
         }
-        Target::Revision(revision) => diff(db, revision - 1, revision).await?,
+        Target::Revision(revision) => {
+            let done = diff(db, revision - 1, revision).await?;
+            if done.is_empty() {
+                refuse_restored(db, revision).await?;
+            }
+            done
+        }
     };
     let done = done.into_iter().filter(|it| part.has(it));
     take_back(db, base, done, strategy, Clash::Refuse, author).await
+}
+
+/// Refuses a revision that stands for another history, and has no changes: one that restored some
+/// values has those.
+async fn refuse_restored(db: &impl ConnectionTrait, id: i64) -> Result<()> {
+    let row = revision::Entity::find_by_id(id).one(db).await?;
+    match row.is_some_and(|it| it.kind == Kind::Restore.as_str()) {
+        true => Err(Error::RestoredWhole { id }),
+        false => Ok(()),
+    }
 }
 
 /// What comes of an earlier value that cannot stand beside what is there now.

@@ -111,6 +111,8 @@ fn some_keys_come_back_as_one_ordinary_revision(world: &World) {
         (&top[0]["kind"], &top[0]["reason"]),
         (&"restore".into(), &"from backup first, revision 5".into())
     );
+    world.ok(&["revert", "9"]);
+    assert_eq!(world.get("http.port"), "1");
     assert_sound(world);
 }
 

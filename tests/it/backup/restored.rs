@@ -50,6 +50,8 @@ fn what_was_there_before_a_restore_is_in_a_backup_that_restores(world: &World) {
 
     let done = world.json(&["backup", "restore", "first", "--yes"]);
 
+    let refused = world.refusal(&["revert", "6"]);
+    insta::assert_snapshot!(refused, @"1 revision::restored; revision 6 restored a backup, whole: it has no changes that could be taken back; nothing was changed; what was there before is in a backup, pre-restore-…: `setpoint backup list`");
     let safe = text(&done["safety_backup"]);
     let listed = world.json(&["backup", "list"]);
     let kinds: Vec<_> = listed.as_array().unwrap().iter().map(|it| text(&it["kind"])).collect();
