@@ -48,7 +48,8 @@ pub enum BackupError {
         code(backup::not_recorded),
         help(
             "nothing was changed; `setpoint backup verify {name}` records it if it is of this \
-             database's history; if it is not, no rule removes it anyway"
+             database's history; if it is not, no rule removes it, and `setpoint backup remove \
+             --force {name}` does (over HTTP force=true)"
         )
     )]
     NotRecorded { name: String },

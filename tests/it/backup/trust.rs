@@ -54,6 +54,8 @@ fn what_another_database_keeps_in_the_same_folder_stays_and_takes_no_place(world
     "#);
     assert!(archive(world, "theirs").exists() && !archive(world, "one").exists());
     assert_eq!(recorded(world), "two");
+    assert_snapshot!(world.refusal(&["backup", "unpin", "theirs"]), @"1 backup::not_recorded; this database does not know backup `theirs`; nothing was changed; `setpoint backup verify theirs` records it if it is of this database's history; if it is not, no rule removes it, and `setpoint backup remove --force theirs` does (over HTTP force=true)");
+    world.ok(&["backup", "remove", "--force", "theirs", "--yes"]);
 }
 
 fn what_was_restored_from_is_not_taken_for_ones_own(world: &World) {
