@@ -207,7 +207,10 @@ impl Head {
         }
         // A newer one may say what is not known here, so this is asked first.
         let unlike = |error: serde_json::Error| match error.is_data() {
-            true => damaged(name, format!("its manifest is none of ours: {error}")),
+            true => {
+                let line = error.line();
+                damaged(name, format!("its manifest is not one that we write, at its line {line}"))
+            }
             false => damaged(name, "its manifest cannot be read"),
         };
         let Versioned { format } = serde_json::from_slice(bytes).map_err(unlike)?;

@@ -11,6 +11,7 @@ on_both![
     a_backup_before_steps_of_an_older_version_is_recorded_as_the_first_is,
     where_no_backup_can_be_taken_no_step_runs,
     an_archive_of_a_newer_version_is_refused,
+    a_manifest_with_something_else_in_it_is_told_without_words_of_a_library,
     an_archive_of_a_newer_format_is_refused,
 ];
 
@@ -110,6 +111,19 @@ fn an_archive_of_a_newer_version_is_refused(world: &World) {
 
     insta::assert_snapshot!(refusal, @"1 backup::newer; backup `other` was made by a newer Setpoint: it has the step m20991231_000001_flying; nothing was changed; use that Setpoint");
     assert_eq!(world.revision(), 5);
+}
+
+fn a_manifest_with_something_else_in_it_is_told_without_words_of_a_library(world: &World) {
+    ready(world).ok(&["backup", "create", "first"]);
+    say(world, "\"pinned\": false", "\"pinned\": false,\n  \"name\": \"x\"");
+
+    let problem = &world.json(&["backup", "list"])[0]["problem"];
+    let refusals = [["backup", "restore"], ["backup", "verify"]]
+        .map(|command| world.refusal(&[&command[..], &["other"]].concat()));
+
+    assert_eq!(problem, "its manifest is not one that we write, at its line 8");
+    let told = format!("1 backup::damaged; backup `other` is damaged: {}; ", text(problem));
+    assert!(refusals.iter().all(|it| it.starts_with(&told)), "{refusals:?}");
 }
 
 fn an_archive_of_a_newer_format_is_refused(world: &World) {
