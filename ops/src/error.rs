@@ -215,7 +215,7 @@ pub enum Error {
     BadTime { text: String },
 
     #[error("`{text}` is no length of time")]
-    #[diagnostic(code(time::no_length), help("give 90s, 10m, 2h or 1d; a year at most"))]
+    #[diagnostic(code(time::no_length), help("give 90s, 10m, 2h or 1d; 365d at most"))]
     BadLength { text: String },
 
     #[error("only what waits to be confirmed can be rejected")]

@@ -83,14 +83,28 @@ pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     now.checked_add_signed(length).ok_or_else(|| bad(text))
 }
 
-/// How long `90s`, `10m`, `12h`, `30d` and `8w` are: something, and a year at most.
+/// How long `90s`, `10m`, `12h`, `30d` and `8w` are: something, and 365 days at most.
 ///
 /// # Errors
 ///
 /// [`Error::BadLength`].
 pub fn length(text: &str) -> Result<Duration> {
-    let fits = |it: &Duration| (1..=366 * 24 * 60 * 60).contains(&it.num_seconds());
+    let fits = |it: &Duration| (1..=365 * 24 * 60 * 60).contains(&it.num_seconds());
     relative(text).filter(fits).ok_or_else(|| Error::BadLength { text: text.to_owned() })
+}
+
+/// A length to the second as people tell it: `10m`, `1h 30m`, `365d`.
+pub fn told(length: std::time::Duration) -> String {
+    let mut left = length.as_secs();
+    let mut parts = Vec::new();
+    for (unit, seconds) in [('d', 24 * 60 * 60), ('h', 60 * 60), ('m', 60), ('s', 1)] {
+        let count = left / seconds;
+        left %= seconds;
+        if count > 0 {
+            parts.push(format!("{count}{unit}"));
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
 /// What `90s`, `10m`, `12h`, `30d` and `8w` mean.
@@ -123,6 +137,17 @@ mod tests {
         let seconds = |text: &str| length(text).ok().map(|it| it.num_seconds());
 
         assert_eq!(["90s", "10m", "2h", "1d"].map(seconds), [90, 600, 7200, 86_400].map(Some));
-        assert_eq!(["", "10", "m", "0s", "-5m", "1.5h", "53w", "9e9d"].map(seconds), [None; 8]);
+        assert_eq!(["365d", "52w"].map(seconds), [31_536_000, 31_449_600].map(Some));
+        assert_eq!(["", "10", "m", "0s", "-5m", "1.5h", "366d", "9e9d"].map(seconds), [None; 8]);
+    }
+
+    #[test]
+    fn a_length_is_told_as_it_was_given() {
+        let again = |text: &str| told(length(text).unwrap().to_std().unwrap());
+
+        let lengths = ["45s", "90s", "10m", "90m", "12h", "36h", "365d", "2w"].map(again);
+
+        assert_eq!(lengths, ["45s", "1m 30s", "10m", "1h 30m", "12h", "1d 12h", "365d", "14d"]);
+        assert_eq!(told(std::time::Duration::from_millis(900)), "0s");
     }
 }

@@ -9,6 +9,8 @@ use reqwest::{Client, Url};
 use serde_json::Value;
 use setpoint_importers::is_reference;
 
+use crate::time;
+
 /// Where to, as it is declared: an URL, or a reference to one, `env:NAME` or `file:PATH`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Webhook(String);
@@ -62,7 +64,7 @@ impl Webhook {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => Err(format!("{host} answered {}", answer.status().as_u16())),
             Err(error) if error.is_timeout() => {
-                Err(format!("{host} did not answer within {} s", PATIENCE.as_secs()))
+                Err(format!("{host} did not answer within {}", time::told(PATIENCE)))
             }
             Err(error) if error.is_connect() => Err(format!("{host} cannot be reached")),
             Err(_) => Err(format!("{host} broke off")),

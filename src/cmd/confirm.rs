@@ -1,9 +1,9 @@
 use chrono::Utc;
-use setpoint_ops::Error;
 use setpoint_ops::apply::Applied;
 use setpoint_ops::confirm::{Unconfirmed, confirm, due, undo, waiting};
 use setpoint_ops::database::{self, Access, Database};
 use setpoint_ops::plan::{Plan, Trial};
+use setpoint_ops::{Error, time};
 
 use super::{Context, Exit, write_back};
 use crate::console;
@@ -74,9 +74,9 @@ async fn list(context: &Context) -> miette::Result<Exit> {
 /// Says of a plan on trial what is to be done to keep it.
 pub(super) fn tell(plan: &Plan, applied: Applied) {
     if let (Some(trial), Applied::Revision(id)) = (plan.trial, applied) {
-        let seconds = trial.within.num_seconds();
+        let within = time::told(trial.within.to_std().unwrap_or_default());
         console::tell(format_args!(
-            "it is undone in {seconds} s unless `setpoint confirm {id}` comes before:\n\
+            "it is undone in {within} unless `setpoint confirm {id}` comes before:\n\
              by `setpoint serve`, or else by the next command that changes something"
         ));
     }

@@ -63,7 +63,8 @@ fn database(world: &World) -> Database {
 
 fn what_is_confirmed_stays(world: &World) {
     world.migrate("a: 1\n");
-    set(world, "a", "2");
+    let told = world.run(&["set", "a", "2", "--confirm-within", "90m"]).stderr;
+    assert!(told.contains("undone in 1h 30m unless `setpoint confirm 2` comes before"), "{told}");
     let again = world.run(&["set", "a", "2"]).stderr;
     assert!(again.contains("revision 2 is undone at 20"), "{again}");
     world.ok(&["confirm"]);
@@ -267,6 +268,7 @@ fn a_confirmation_that_makes_no_sense_is_refused(world: &World) {
     assert_eq!(code(&["confirm", "1"]), "unconfirmed::not_waiting");
     assert_eq!(code(&["confirm", "9"]), "revision::unknown");
     assert_eq!(code(&["set", "a", "2", "--confirm-within", "soon"]), "time::no_length");
+    assert_eq!(code(&["set", "a", "2", "--confirm-within", "366d"]), "time::no_length");
     assert_eq!(world.run(&["set", "a", "2", "--reject-limit", "1"]).status, 2);
     set(world, "a", "2");
     set(world, "a", "3");

@@ -228,9 +228,9 @@ impl Reading<'_> {
         let gaps = times.windows(2).filter_map(|it| (it[1] - it[0]).to_std().ok());
         let Some(shortest) = gaps.min().filter(|it| jitter > *it) else { return };
         let reason = format!(
-            "a jitter of {} s is longer than the {} s between two runs",
-            jitter.as_secs(),
-            shortest.as_secs()
+            "a jitter of {} is longer than the {} between two runs",
+            time::told(jitter),
+            time::told(shortest)
         );
         self.fault("jitter", reason, "give a shorter one");
     }

@@ -12,7 +12,7 @@ use super::end::{finish, recorded, release, renew};
 use super::work::carry_out;
 use super::{Claim, Clock, Ended, Ground, Holder, Job, Recorded, Run, Store, meters};
 use crate::database::{self, Access, Database};
-use crate::{Error, Result};
+use crate::{Error, Result, time};
 
 /// What has become of a run by hand.
 pub struct Ran {
@@ -86,8 +86,8 @@ pub(super) async fn held(
     let ended = tokio::select! {
         ended = work => ended,
         () = deadline => {
-            let seconds = job.deadline.unwrap_or_default().as_secs();
-            Ended::failed(format!("it was stopped after its deadline of {seconds} s"))
+            let deadline = time::told(job.deadline.unwrap_or_default());
+            Ended::failed(format!("it was stopped after its deadline of {deadline}"))
         }
         () = keep(db, claim, holder, clock) => return Ok(None),
         () = stopped => {

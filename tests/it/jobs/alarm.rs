@@ -139,7 +139,7 @@ fn a_run_that_takes_too_long_is_stopped(world: &World) {
 
     assert_eq!(ran.status, 1, "{ran}");
     let error = world.json(&["jobs", "history"])[0]["error"].clone();
-    assert_eq!(error, "it was stopped after its deadline of 1 s");
+    assert_eq!(error, "it was stopped after its deadline of 1s");
 }
 
 fn a_run_whose_service_is_killed_is_taken_over_by_the_next(world: &World) {

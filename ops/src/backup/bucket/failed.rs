@@ -7,12 +7,12 @@ use std::time::Duration;
 use object_store::client::{HttpError, HttpErrorKind};
 
 use super::S3;
-use crate::Error;
 use crate::backup::BackupError;
+use crate::{Error, time};
 
 /// It has not answered for so long.
 #[derive(Debug, thiserror::Error)]
-#[error("it does not answer within {} s", .0.as_secs())]
+#[error("it does not answer within {}", time::told(*.0))]
 pub(super) struct Silent(pub Duration);
 
 /// What became of a request to the store.

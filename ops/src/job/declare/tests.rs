@@ -55,7 +55,7 @@ fn a_jitter_is_shorter_than_the_time_between_two_runs() {
     };
 
     assert!(read(&[job("5m")], &[], true).is_ok());
-    insta::assert_snapshot!(faults(&[job("301s")]), @"0.jitter: a jitter of 301 s is longer than the 300 s between two runs; give a shorter one");
+    insta::assert_snapshot!(faults(&[job("301s")]), @"0.jitter: a jitter of 5m 1s is longer than the 5m between two runs; give a shorter one");
 }
 
 #[test]
