@@ -1,6 +1,7 @@
 //! What a person sees: tables, colours, progress, questions. Data goes to stdout, everything
 //! else to stderr.
 
+use std::env;
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::sync::{LazyLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{Diagnostic, IntoDiagnostic, Report, miette};
 use owo_colors::{OwoColorize as _, Stream, Style};
@@ -94,8 +96,21 @@ pub(crate) fn fail(failure: &Failure, json: bool) -> ExitCode {
     Exit::Failed.into()
 }
 
+/// Prints why the command line is none, or the help or the version that it asks for, and is the
+/// status to exit with.
+pub(crate) fn misused(error: &clap::Error) -> ExitCode {
+    let is_json = env::args_os().take_while(|it| it != "--").any(|it| it == "--json");
+    if is_json && error.use_stderr() {
+        tell(serde_json::to_string_pretty(&Problem::of_use(error)).unwrap_or_default());
+    } else {
+        // Nobody is there to be told that nobody is there.
+        drop(error.print());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+}
+
 /// An error as JSON.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Problem {
     code: String,
     message: String,
@@ -121,6 +136,26 @@ struct Fault {
 }
 
 impl Problem {
+    fn of_use(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let (said, usage) = text.split_once("Usage: ").unwrap_or((&text, ""));
+        let parts =
+            said.split("\n\n").map(|it| it.split_whitespace().collect::<Vec<_>>().join(" "));
+        let told = parts.filter(|it| !it.is_empty() && !it.starts_with("For more information"));
+        let message = match error.kind() {
+            // What it says then is all of the help.
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                "a command is missing".to_owned()
+            }
+            _ => told.collect::<Vec<_>>().join("; ").replacen("error: ", "", 1),
+        };
+        let help = match usage.lines().next() {
+            Some(usage) => format!("nothing was done; usage: {usage}"),
+            None => "nothing was done; --help tells what there is".to_owned(),
+        };
+        Self { code: "usage::invalid".to_owned(), message, help: Some(help), ..Self::default() }
+    }
+
     fn of(report: &Report) -> Self {
         let problem = Self::of_error(report.as_ref());
         match report.downcast_ref::<Error>() {

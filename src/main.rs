@@ -18,7 +18,10 @@ mod seeds;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = cmd::Cli::parse();
+    let cli = match cmd::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return console::misused(&error),
+    };
     let json = cli.json();
     if cli.keeps_little() {
         memory::use_small_pages();

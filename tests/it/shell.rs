@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use insta::assert_snapshot;
+
 use crate::world::World;
 
 #[test]
@@ -40,4 +42,31 @@ fn a_wrong_flag_is_an_error_of_use() {
     let ran = World::sqlite().run(&["migrate", "--no-such-flag"]);
 
     assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{ran}");
+}
+
+#[test]
+fn an_error_of_use_is_json_where_errors_are() {
+    let world = World::sqlite();
+    let wrong = [
+        &["backup", "nope"][..],
+        &["jobs", "history", "--limit", "x"],
+        &["confirm", "--reject-limit", "2"],
+        &["get"],
+    ];
+
+    let refusals = wrong.map(|it| world.refusal(it));
+
+    assert_snapshot!(refusals.join("\n"), @r"
+    2 usage::invalid; unrecognized subcommand 'nope'; nothing was done; usage: setpoint backup [OPTIONS] <COMMAND>
+    2 usage::invalid; invalid value 'x' for '--limit <COUNT>': invalid digit found in string; nothing was done; --help tells what there is
+    2 usage::invalid; unexpected argument '--reject-limit' found; tip: to pass '--reject-limit' as a value, use '-- --reject-limit'; nothing was done; usage: setpoint confirm [OPTIONS] [REVISION]
+    2 usage::invalid; the following required arguments were not provided: <KEY>; nothing was done; usage: setpoint get --json <KEY>
+    ");
+    let missing = world.run(&["--json", "backup"]).problem();
+    assert_eq!(missing["message"], "a command is missing");
+    for asked in ["--help", "--version"] {
+        assert_eq!(world.ok(&["--json", asked]), world.ok(&[asked]));
+    }
+    let plain = world.run(&["get", "--", "a", "--json"]).stderr;
+    assert!(plain.starts_with("error: unexpected argument"), "{plain}");
 }
