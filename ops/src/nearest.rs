@@ -1,9 +1,11 @@
 //! What somebody may have meant who has misspelt a name.
 
-/// That of `known` which somebody may have meant by `said`, if one is near.
+/// That of `known` which somebody may have meant by `said`, if one is near: less has to change
+/// than the word is long, and no more than three letters.
 pub(crate) fn nearest<'a>(said: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.into_iter().map(|it| (distance(&said.to_lowercase(), &it.to_lowercase()), it));
-    near.filter(|(distance, _)| *distance <= 3).min().map(|(_, it)| it)
+    let most = said.chars().count().saturating_sub(1).min(3);
+    near.filter(|(distance, _)| *distance <= most).min().map(|(_, it)| it)
 }
 
 /// How many letters to change, add or leave out (Levenshtein).

@@ -174,11 +174,23 @@ fn reason(parser: &CronParser, text: &str) -> String {
         );
     }
     for (at, (field, (name, range, _))) in fields.iter().zip(FIELDS).enumerate() {
-        let mut alone = ["*"; 5];
-        alone[at] = field;
-        if parser.parse(&alone.join(" ")).is_err() {
-            return format!("`{field}` is no {name}: give {range}");
+        let is_one = |it: &str| {
+            let mut alone = ["*"; 5];
+            alone[at] = it;
+            parser.parse(&alone.join(" ")).is_ok()
+        };
+        if is_one(field) {
+            continue;
         }
+        let is_number = |it: &str| it.bytes().all(|it| it.is_ascii_digit()) && is_one(it);
+        let is_wrong = |(from, to): (&str, &str)| {
+            is_number(from) && is_number(to) && !is_one(&format!("{from}-{to}"))
+        };
+        let mut parts = field.split([',', '/']);
+        return match parts.find(|it| it.split_once('-').is_some_and(is_wrong)) {
+            Some(part) => format!("`{field}` is no {name}: a range goes up, and {part} does not"),
+            None => format!("`{field}` is no {name}: give {range}"),
+        };
     }
     format!("`{text}` is no time of a job")
 }

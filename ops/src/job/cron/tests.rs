@@ -91,6 +91,9 @@ fn what_is_no_time_is_said_with_its_field() {
         "*/70 * * * *",
         "0 1,2-20/24 * * *",
         "0 0 1 */x *",
+        "5-1 * * * *",
+        "0 1-5,22-4/2 * * *",
+        "5-61 * * * *",
     ];
     let said = texts.map(|it| Schedule::parse(it, Tz::UTC).unwrap_err());
 
@@ -109,6 +112,9 @@ fn what_is_no_time_is_said_with_its_field() {
     `*/70` is no minute: give a step of 1 to 59
     `1,2-20/24` is no hour: give a step of 1 to 23
     `*/x` is no month: give a step of 1 to 12
+    `5-1` is no minute: a range goes up, and 5-1 does not
+    `1-5,22-4/2` is no hour: a range goes up, and 22-4 does not
+    `5-61` is no minute: give 0 to 59
     ");
 }
 

@@ -47,6 +47,13 @@ fn every_fault_of_every_job_is_told_at_once() {
 }
 
 #[test]
+fn what_is_empty_is_near_nothing() {
+    let job = Declared { time_zone: Some(String::new()), ..good() };
+
+    insta::assert_snapshot!(faults(&[job]), @"0.time_zone: there is no time zone ``; give a name such as Europe/Berlin, or UTC");
+}
+
+#[test]
 fn a_jitter_is_shorter_than_the_time_between_two_runs() {
     let job = |jitter: &str| Declared {
         cron: "*/5 * * * *".into(),
