@@ -135,6 +135,9 @@ pub(super) struct RestoreArgs {
 
     /// Only the values of these keys, or patterns such as http.*, as a revision on top of the
     /// history as it is
+    ///
+    /// Without --namespace it means these keys in every namespace, and always in every layer. The
+    /// namespace that setpoint.toml names is for commands that are about one.
     #[arg(long, value_name = "KEYS", value_delimiter = ',')]
     only: Vec<String>,
 
