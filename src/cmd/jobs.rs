@@ -12,7 +12,7 @@ use setpoint_ops::job::{
 use setpoint_ops::live::Live;
 use setpoint_ops::time;
 
-use super::{Context, Exit, serve, sources};
+use super::{Context, Exit, serve, sources, write_back};
 use crate::console;
 
 /// What the service does by itself, as [[job]] in setpoint.toml declares it
@@ -146,6 +146,8 @@ async fn run_one(context: &Context, name: &str) -> miette::Result<Exit> {
     let work =
         async |db: &Database| job::run_now(Store::Plain(db), job, &holder, &ground, Utc::now).await;
     let ran = written(context, work).await?;
+    // It may have undone something, whatever became of it then.
+    write_back::after(context).await;
 
     if context.json {
         console::show_json(&ran.run)?;

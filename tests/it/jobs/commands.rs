@@ -15,6 +15,7 @@ on_both![
     each_verb_can_be_run,
     what_the_retention_has_done_is_told_also_where_it_then_fails,
     what_is_over_is_taken_away_or_taken_back,
+    a_file_that_follows_follows_what_a_run_takes_back,
     a_reseed_check_names_what_has_changed,
 ];
 
@@ -175,6 +176,25 @@ fn what_is_over_is_taken_away_or_taken_back(world: &World) {
     assert_eq!(world.sql("SELECT count(*) FROM token WHERE revoked_at IS NULL"), "1");
     assert_eq!((world.get("b"), world.revision()), ("(none)".to_owned(), 4));
     assert!(run().ends_with("1 tokens have expired and are refused; nothing had to be undone\n"));
+}
+
+fn a_file_that_follows_follows_what_a_run_takes_back(world: &World) {
+    let source = "[[source]]\npath = 's.yaml'\nwrite_back = true\n";
+    let job = "[[job]]\nname = 'tidy'\ncron = '@daily'\nverb = 'expire'\n";
+    world.write("s.yaml", "p: 1 # one\n");
+    ready(world, &[job, source].concat()).ok(&["migrate"]);
+    world.ok(&["set", "p", "5", "--confirm-within", "10m"]);
+    let on_trial = world.read("s.yaml");
+    crate::confirm::pass(world);
+
+    let ran = world.run(&["jobs", "run", "tidy"]);
+
+    assert_eq!(ran.status, 0, "{ran}");
+    assert!(ran.stdout.ends_with(": undone as revision 3\n"), "{ran}");
+    assert_eq!(ran.stderr, "s.yaml follows: 1 written\n");
+    assert_eq!([on_trial, world.read("s.yaml")], ["p: 5 # one\n", "p: 1 # one\n"]);
+    assert_eq!(world.get("p"), "1");
+    assert!(world.ok(&["drift"]).starts_with("no drift"));
 }
 
 fn a_reseed_check_names_what_has_changed(world: &World) {
