@@ -5,7 +5,8 @@ use serde::Serialize;
 use setpoint_ops::amount::{counted, size};
 use setpoint_ops::apply::Channel;
 use setpoint_ops::backup::{
-    self, Checked, Kind, Listed, Listing, Manifest, Moment, Restore, Storage, Verified, Wish,
+    self, Checked, Kind, Listed, Listing, Manifest, Moment, Restore, Restored, Storage, Verified,
+    Wish,
 };
 use setpoint_ops::retention::Trust;
 use setpoint_ops::secret::hidden;
@@ -533,7 +534,7 @@ async fn restore_all(
     }
     let (location, settings) = (context.location(), context.loaded.database_settings());
     let author = context.author(args.reason.clone());
-    let mut planned = restore.plan(&location, settings, author.clone()).await?;
+    let mut planned = restore.plan(&location, settings, author).await?;
     if let Some(plan) = hidden(&planned.plan, context.rules()?) {
         planned.plan = plan;
     }
@@ -569,15 +570,13 @@ async fn restore_all(
     let question = format!("Replace everything in {place} by backup {name}, revision {revision}?");
     console::confirm(&question, args.yes)?;
     let storage = storage(context);
-    let done = restore.carry_out(&location, settings, &storage, &author, Channel::Cli, Utc::now());
-    let done = done.await?;
+    let (plan, channel, now) = (&planned.plan, Channel::Cli, Utc::now());
+    let done = restore.carry_out(&location, settings, &storage, plan, channel, now).await?;
     tracing::info!(backup = name, revision = done.revision, "restored a backup");
     if context.json {
         console::show_json(&planned.carried_out(done))?;
     } else {
-        if let Some(safe) = &done.safety_backup {
-            console::tell(format_args!("what was there before is in backup {safe}"));
-        }
+        tell_replaced(&done, plan.base.revision);
         console::tell(format_args!("revision {} of epoch {}", done.revision, done.epoch));
         tell_waiting(&done.waiting, "was not confirmed yet, and waits again (`setpoint confirm`)");
     }
@@ -587,6 +586,22 @@ async fn restore_all(
             Err(damaged_history(&format!("backup {name} was restored, and the history in it is")))
         }
     }
+}
+
+/// Where what was there is, and whether that is what was shown.
+fn tell_replaced(done: &Restored, planned: i64) {
+    let Some(safe) = &done.safety_backup else { return };
+    let Some(replaced) = done.replaced_revision else {
+        return console::tell(format_args!("what was there before is in backup {safe}"));
+    };
+    let instead = match replaced == planned {
+        true => "of another history".to_owned(),
+        false => format!("not {planned}"),
+    };
+    console::tell(format_args!(
+        "others wrote meanwhile: what was replaced is revision {replaced}, {instead}; it is in \
+         backup {safe}"
+    ));
 }
 
 /// Revisions on trial.

@@ -14,6 +14,7 @@ mod frugal;
 mod keys;
 mod moments;
 mod older;
+mod overtaken;
 mod prune;
 mod restored;
 mod s3;

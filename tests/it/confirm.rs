@@ -51,7 +51,7 @@ fn undo_due(world: &World) -> String {
 }
 
 /// The library's own way to the database.
-fn database(world: &World) -> Database {
+pub fn database(world: &World) -> Database {
     let location = match world.is_postgres() {
         true => Location::parse(&world.database()),
         false => Location::Sqlite(world.path("setpoint.db")),

@@ -60,13 +60,14 @@ async fn all(
         epoch: None,
         revision: None,
         safety_backup: None,
+        replaced_revision: None,
         waiting: revisions(waiting),
     };
     if asked.is_dry || is_there {
         return Ok(answer);
     }
     let storage = storage(service);
-    let done = restore.carry_out(location, settings, &storage, &author, Channel::Api, now()).await;
+    let done = restore.carry_out(location, settings, &storage, &plan, Channel::Api, now()).await;
     let meters = &service.meters;
     let meter = if done.is_ok() { &meters.write } else { &meters.write_failed };
     meter.increment(1);
@@ -81,6 +82,7 @@ async fn all(
     answer.epoch = Some(done.epoch);
     answer.revision = Some(done.revision);
     answer.safety_backup = done.safety_backup;
+    answer.replaced_revision = done.replaced_revision;
     answer.waiting = revisions(done.waiting);
     Ok(answer)
 }
@@ -116,6 +118,7 @@ async fn values(
         epoch: None,
         revision: None,
         safety_backup: None,
+        replaced_revision: None,
         waiting: None,
     };
     if !asked.is_dry {

@@ -203,6 +203,11 @@ pub(super) struct RestoredShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]
     pub safety_backup: Option<String>,
+    /// The revision that it took the place of, if others wrote after the plan was made: then that
+    /// is what the backup holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    pub replaced_revision: Option<i64>,
     /// The revisions that waited to be confirmed at that moment, and will do so again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]

@@ -90,6 +90,9 @@ pub struct Restored {
     /// The backup of what was there before, if there was something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub safety_backup: Option<String>,
+    /// The revision that it took the place of, if others wrote after it was planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_revision: Option<i64>,
     /// As [`Restoration::waiting`], when it came to that.
     #[serde(skip)]
     pub waiting: Vec<i64>,
@@ -253,7 +256,7 @@ impl Restore {
     }
 
     /// Replaces what is in the database at `location`, which is made if there is none, after a
-    /// backup of it. Tokens and the record of backups stay.
+    /// backup of it, as `planned` by its author. Tokens and the record of backups stay.
     ///
     /// # Errors
     ///
@@ -265,10 +268,11 @@ impl Restore {
         location: &Location,
         settings: Settings,
         storage: &Storage,
-        author: &Author,
+        planned: &Plan,
         channel: Channel,
         now: DateTime<Utc>,
     ) -> Result<Restored> {
+        let author = &planned.author;
         author.check()?;
         database::refuse_missing_folder(location)?;
         self.refuse_other(location, settings).await?;
@@ -305,6 +309,8 @@ impl Restore {
                     record::keep(location, settings, safe, Origin::Taken).await;
                 }
                 done.safety_backup = safe.as_ref().map(|it| it.verified.name.clone());
+                let is_other = safe.is_some() && Base::of(&head) != planned.base;
+                done.replaced_revision = is_other.then_some(head.revision);
                 return Ok(done);
             }
             Err(BackupError::Overtaken.into())
@@ -393,7 +399,8 @@ impl Restore {
         );
         apply::append(live, &head, &[(plan, channel, now)]).await?;
         let (epoch, revision) = (head.epoch, head.revision + 1);
-        Ok(Restored { epoch, revision, safety_backup: None, waiting })
+        let (safety_backup, replaced_revision) = (None, None);
+        Ok(Restored { epoch, revision, safety_backup, replaced_revision, waiting })
     }
 
     async fn move_head(&self, live: &DatabaseTransaction, head: &head::Model) -> Result<()> {
