@@ -18,6 +18,7 @@ mod create;
 mod encryption;
 mod error;
 mod folder;
+mod follows;
 mod lines;
 mod list;
 mod manifest;

@@ -6,12 +6,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::Query;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    QuerySelect,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QuerySelect,
 };
 use serde::Serialize;
-use setpoint_entity::{change, head, outbox, resolution, seed, setting};
+use setpoint_entity::{change, head, outbox, removed_key, resolution, revision, seed, setting};
 use setpoint_importers::{Key, Limits, TypedValue};
 
 use crate::adopt::home;
@@ -200,6 +201,11 @@ async fn changed_since(
         // What they have changed is known no more: it may be any key.
         keys.extend(all_keys(db, namespace, layer).await?);
     }
+    let mut restored = HashSet::new();
+    if is_replaced_since(db, start.changed).await? {
+        restored.extend(keys_of(db, declared).await?.into_iter().filter(|it| !keys.contains(it)));
+    }
+    keys.extend(restored.iter().cloned());
     let keys: Vec<String> = keys.into_iter().collect();
     let (mut moved, mut homeless) = (Vec::new(), Vec::new());
     for chunk in keys.chunks(CHUNK_ROWS) {
@@ -216,6 +222,7 @@ async fn changed_since(
         let mut live = crate::setting::values(db, live).await?;
         for key in chunk {
             let row = seeds.remove(key);
+            let is_restored = restored.contains(key);
             let key = rows::key(key.clone())?;
             let is_own = match &row {
                 Some(row) => row.source == declared.path,
@@ -232,12 +239,49 @@ async fn changed_since(
             if is_own {
                 let base =
                     row.map(|it| rows::value(&it.value, it.format.as_deref())).transpose()?;
-                moved.push(Moved { base, live: live.remove(&key), key });
+                let live = live.remove(&key);
+                if !is_restored || base != live {
+                    moved.push(Moved { base, live, key });
+                }
             }
         }
     }
     moved.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(Changed { moved, homeless })
+}
+
+/// Whether a backup has taken the place of everything: the log does not say what that changed.
+async fn is_replaced_since(db: &DatabaseTransaction, since: i64) -> Result<bool> {
+    let changing = Query::select()
+        .column(change::Column::Revision)
+        .from(change::Entity)
+        .and_where(change::Column::Revision.gt(since))
+        .take();
+    let found = revision::Entity::find()
+        .filter(revision::Column::Id.gt(since))
+        .filter(revision::Column::Kind.eq(Kind::Restore.as_str()))
+        .filter(revision::Column::Id.not_in_subquery(changing));
+    Ok(found.count(db).await? > 0)
+}
+
+/// The keys that a file has, or had when they were last live.
+async fn keys_of(db: &DatabaseTransaction, declared: &Declared) -> Result<Vec<String>> {
+    let Declared { namespace, layer, path, .. } = declared;
+    let seeds = seed::Entity::find()
+        .select_only()
+        .column(seed::Column::Key)
+        .filter(seed::Column::Namespace.eq(namespace))
+        .filter(seed::Column::Layer.eq(layer))
+        .filter(seed::Column::Source.eq(path));
+    let mut keys: Vec<String> = seeds.into_tuple().all(db).await?;
+    let removed = removed_key::Entity::find()
+        .select_only()
+        .column(removed_key::Column::Key)
+        .filter(removed_key::Column::Namespace.eq(namespace))
+        .filter(removed_key::Column::Layer.eq(layer))
+        .filter(removed_key::Column::Source.eq(path));
+    keys.extend(removed.into_tuple::<String>().all(db).await?);
+    Ok(keys)
 }
 
 /// Every key of a layer that is live, or that a file has.

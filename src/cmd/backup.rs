@@ -12,7 +12,7 @@ use setpoint_ops::retention::Trust;
 use setpoint_ops::secret::hidden;
 use setpoint_ops::{Error, Pattern, time};
 
-use super::{Context, Exit, How, confirm, view};
+use super::{Context, Exit, How, confirm, view, write_back};
 use crate::console;
 
 /// Take backups that are known to restore, and restore them
@@ -580,6 +580,7 @@ async fn restore_all(
         console::tell(format_args!("revision {} of epoch {}", done.revision, done.epoch));
         tell_waiting(&done.waiting, "was not confirmed yet, and waits again (`setpoint confirm`)");
     }
+    write_back::after(context).await;
     match restore.problems.is_empty() {
         true => Ok(Exit::Done),
         false => {

@@ -11,6 +11,7 @@ mod data;
 pub mod faults;
 mod file;
 mod meanwhile;
+mod restored;
 
 on_both![
     a_file_follows_every_kind_of_revision,

@@ -8,7 +8,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
     IntoActiveModel, QueryFilter,
 };
-use setpoint_entity::{seed, source};
+use setpoint_entity::{removed_key, seed, source};
 use setpoint_importers::{Format, Key, TypedValue};
 
 use crate::plan::{Change, Class, Plan, SourceStatus};
@@ -100,12 +100,13 @@ async fn forget(
 ) -> Result<()> {
     const CHUNK_ROWS: usize = 500;
     gone.sort();
-    let columns = ["namespace", "layer", "key", "source"];
-    let overwrite = "ON CONFLICT (namespace, layer, key) DO UPDATE SET source = excluded.source";
-    let rows = gone.iter().map(|(layer, key)| {
-        [namespace.into(), layer.as_str().into(), key.as_str().into(), source.into()]
+    let rows = gone.iter().map(|(layer, key)| removed_key::Model {
+        namespace: namespace.to_owned(),
+        layer: layer.clone(),
+        key: key.to_string(),
+        source: source.to_owned(),
     });
-    bulk::insert(db, "removed_key", columns, overwrite, rows).await?;
+    write_removed(db, rows).await?;
     for of_layer in gone.chunk_by(|a, b| a.0 == b.0) {
         for chunk in of_layer.chunks(CHUNK_ROWS) {
             seed::Entity::delete_many()
@@ -117,6 +118,19 @@ async fn forget(
         }
     }
     Ok(())
+}
+
+/// Remembers of keys which file they were taken out of.
+pub(crate) async fn write_removed(
+    db: &DatabaseTransaction,
+    removed: impl IntoIterator<Item = removed_key::Model>,
+) -> Result<()> {
+    let columns = ["namespace", "layer", "key", "source"];
+    let overwrite = "ON CONFLICT (namespace, layer, key) DO UPDATE SET source = excluded.source";
+    let rows = removed
+        .into_iter()
+        .map(|it| [it.namespace.into(), it.layer.into(), it.key.into(), it.source.into()]);
+    bulk::insert(db, "removed_key", columns, overwrite, rows).await
 }
 
 /// Gives the seeds of keys that move their new keys.
@@ -161,7 +175,7 @@ async fn seeds_of(
     Ok(rows.into_iter().map(|it| (it.0.clone(), it)).collect())
 }
 
-async fn write_seeds(db: &DatabaseTransaction, news: Vec<seed::Model>) -> Result<()> {
+pub(crate) async fn write_seeds(db: &DatabaseTransaction, news: Vec<seed::Model>) -> Result<()> {
     let columns = [
         "namespace",
         "layer",

@@ -17,6 +17,7 @@ use setpoint_importers::Pattern;
 
 use super::archive::{self, Archive};
 use super::create::take;
+use super::follows::Follows;
 use super::lines::{self, Lines};
 use super::record::Origin;
 use super::tables::{Fate, Shape};
@@ -172,6 +173,8 @@ impl Restore {
         let base = Base::of(&head);
         let changes = self.changes(live, |_, _| true).await?;
         let plan = Plan::new(plan::Kind::Restore, base, author, Vec::new(), changes);
+        let then = apply::head(&self.scratch.connection).await?;
+        let follows = Follows::of(live, &head, &self.scratch.connection, &then).await?;
         let mut tables = Vec::new();
         for table in self.shapes.iter().map(|it| it.table) {
             let before = lines::count(live, table.name).await?;
@@ -181,6 +184,7 @@ impl Restore {
                 Fate::Kept | Fate::Own | Fate::Head => continue,
             }
             let after = lines::count(&self.scratch.connection, table.name).await?;
+            let after = follows.counted(table.name, after);
             tables.push(Counted { table: table.name, before, after });
         }
         let mut is_there = (&head.epoch, head.revision) == (&self.manifest.epoch, self.revision)
@@ -190,7 +194,6 @@ impl Restore {
             // Somebody may have edited the history behind our backs.
             is_there = history(live).await?.is_empty();
         }
-        let then = apply::head(&self.scratch.connection).await?;
         let confirmed = confirm::confirmed(live, &then.epoch).await?;
         let waiting = match is_there {
             true => Vec::new(),
@@ -256,7 +259,8 @@ impl Restore {
     }
 
     /// Replaces what is in the database at `location`, which is made if there is none, after a
-    /// backup of it, as `planned` by its author. Tokens and the record of backups stay.
+    /// backup of it, as `planned` by its author. Tokens and the record of backups stay, and what is
+    /// known of files that follow the database: [`crate::write_back::follow`] writes them then.
     ///
     /// # Errors
     ///
@@ -301,7 +305,7 @@ impl Restore {
                     }
                     continue;
                 }
-                let done = self.replace(&transaction, author, channel, now).await;
+                let done = self.replace(&transaction, &head, author, channel, now).await;
                 let mut done = done.map_err(|error| error.at(db.place()))?;
                 let committed = transaction.commit().await;
                 committed.map_err(|error| Error::of_commit(error, db.place()))?;
@@ -353,12 +357,14 @@ impl Restore {
     async fn replace(
         &self,
         live: &DatabaseTransaction,
+        live_head: &head::Model,
         author: &Author,
         channel: Channel,
         now: DateTime<Utc>,
     ) -> Result<Restored> {
         scratch::silence(live).await?;
         let then = apply::head(&self.scratch.connection).await?;
+        let follows = Follows::of(live, live_head, &self.scratch.connection, &then).await?;
         let confirmed = confirm::confirmed(live, &then.epoch).await?;
         let mut shapes = Vec::new();
         for shape in &self.shapes {
@@ -399,6 +405,7 @@ impl Restore {
         );
         apply::append(live, &head, &[(plan, channel, now)]).await?;
         let (epoch, revision) = (head.epoch, head.revision + 1);
+        follows.keep(live, revision).await?;
         let (safety_backup, replaced_revision) = (None, None);
         Ok(Restored { epoch, revision, safety_backup, replaced_revision, waiting })
     }

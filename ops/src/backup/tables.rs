@@ -186,8 +186,7 @@ pub(super) const TABLES: [Table; 19] = [
             ("expires_at", Text),
         ],
     },
-    // A file that was written since says what the backup does not know, so it counts as edited:
-    // it is left, and is drift.
+    // But for those of files that follow the database now: what these say is known, and stays so.
     Table {
         name: "outbox",
         fate: Fate::Replaced,
