@@ -60,9 +60,6 @@ pub use verify_each::verify_each;
 
 use record::Origin;
 
-/// What the database says of an archive of another hash.
-const NOT_WRITTEN: &str = "it is not the archive that was written";
-
 /// What somebody asks for.
 #[derive(Clone, Debug)]
 pub struct Wish {
@@ -136,9 +133,7 @@ pub async fn verify(
             let (location, storage) = (location.clone(), storage.clone());
             move || async move {
                 let sha256 = archive.sha256()?;
-                if record::is_other(&location, settings, &archive.name, &sha256).await {
-                    return Err(archive.damaged(NOT_WRITTEN));
-                }
+                record::refuse_other(&location, settings, &archive.name, &sha256).await?;
                 let scratch = scratch::extract(&storage, &work, &archive).await?;
                 let problems = scratch::problems(&scratch).await?;
                 Ok::<_, Error>((archive, sha256, problems))

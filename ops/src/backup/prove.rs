@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::encryption::Keys;
-use super::{BackupError, NOT_WRITTEN, Storage, archive, record};
+use super::{Storage, archive, record};
+use crate::Result;
 use crate::database::{Location, Settings};
-use crate::{Error, Result};
 
 /// As [`unchanged`], and that it can be decrypted here, before something goes for good that only this
 /// one holds.
@@ -30,8 +30,8 @@ pub async fn prove(
 ///
 /// # Errors
 ///
-/// [`BackupError::Damaged`], [`BackupError::Unknown`]; [`Error::Unreadable`], as [`super::Bucket`]
-/// has them: nothing is recorded then.
+/// [`super::BackupError::Damaged`], [`super::BackupError::Unknown`]; [`crate::Error::Unreadable`], as
+/// [`super::Bucket`] has them: nothing is recorded then.
 pub(super) async fn unchanged(
     location: &Location,
     settings: Settings,
@@ -41,13 +41,7 @@ pub(super) async fn unchanged(
 ) -> Result<()> {
     let read = async {
         let sha256 = storage.sha256(name).await?;
-        match record::is_other(location, settings, name, &sha256).await {
-            false => Ok(()),
-            true => {
-                let (name, reason) = (name.to_owned(), NOT_WRITTEN.to_owned());
-                Err(Error::from(BackupError::Damaged { name, reason }))
-            }
-        }
+        record::refuse_other(location, settings, name, &sha256).await
     };
     let read = read.await;
     if read.as_ref().is_err_and(|it| it.damage().is_some()) {

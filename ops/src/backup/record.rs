@@ -69,14 +69,24 @@ pub(super) async fn refuse_unknown(
     }
 }
 
-/// Whether the database knows another archive by that name.
-pub(super) async fn is_other(
+/// Refuses an archive of that hash if the database knows another one by its name.
+///
+/// # Errors
+///
+/// [`BackupError::Damaged`].
+pub(super) async fn refuse_other(
     location: &Location,
     settings: Settings,
     name: &str,
     sha256: &str,
-) -> bool {
-    one(location, settings, name).await.is_some_and(|it| it.sha256 != sha256)
+) -> Result<()> {
+    match one(location, settings, name).await.is_some_and(|it| it.sha256 != sha256) {
+        false => Ok(()),
+        true => {
+            let reason = "it is not the archive that was written".to_owned();
+            Err(BackupError::Damaged { name: name.to_owned(), reason }.into())
+        }
+    }
 }
 
 /// What the database knows of how old its backups are.

@@ -22,10 +22,7 @@ use super::lines::{self, Lines};
 use super::record::Origin;
 use super::tables::{Fate, Shape};
 use super::work::Work;
-use super::{
-    BackupError, Checked, Kind, Manifest, Moment, NOT_WRITTEN, Storage, Wish, record, replay,
-    scratch,
-};
+use super::{BackupError, Checked, Kind, Manifest, Moment, Storage, Wish, record, replay, scratch};
 use crate::apply::{self, Channel};
 use crate::database::{self, Access, Database, Location, PATIENT, Settings};
 use crate::edit::{self, Edits};
@@ -159,13 +156,7 @@ impl Restore {
     ///
     /// [`BackupError::Damaged`].
     pub async fn refuse_other(&self, location: &Location, settings: Settings) -> Result<()> {
-        match record::is_other(location, settings, &self.name, &self.sha256).await {
-            false => Ok(()),
-            true => {
-                let (name, reason) = (self.name.clone(), NOT_WRITTEN.to_owned());
-                Err(BackupError::Damaged { name, reason }.into())
-            }
-        }
+        record::refuse_other(location, settings, &self.name, &self.sha256).await
     }
 
     async fn plan_for(&self, live: &impl ConnectionTrait, author: Author) -> Result<Restoration> {
